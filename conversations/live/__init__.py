@@ -1,0 +1,1 @@
+"""From the journal to the browsers that watch: bus, live document, event bytes."""

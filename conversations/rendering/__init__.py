@@ -1,0 +1,1 @@
+"""Growing Markdown in, safe HTML out. No Django, no database."""
