@@ -1,0 +1,37 @@
+"""Refuse settings that cannot work, with a sentence that says what to change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, register
+
+LOOPBACK = {"127.0.0.1", "localhost", "::1", "[::1]"}
+
+
+@register(Tags.security)
+def check_debug_is_local(**_kwargs: Any) -> list[CheckMessage]:
+    """DEBUG shows settings and source to whoever can reach the site."""
+    public = set(settings.ALLOWED_HOSTS) - LOOPBACK - {"testserver", ".localhost"}
+    if settings.DEBUG and (public or settings.HOST not in LOOPBACK):
+        return [Error("DEBUG is on and the site is public.", hint="Unset DEBUG.", id="stillwater.E001")]
+    return []
+
+
+@register(Tags.security)
+def check_secret_key(**_kwargs: Any) -> list[CheckMessage]:
+    """A short or well-known key lets anybody forge sessions."""
+    key = settings.SECRET_KEY
+    if len(key) < 32 or key.lower().startswith(("changeme", "change-me", "secret", "django-insecure")):
+        hint = "Set SECRET_KEY to at least 50 random characters, or unset it and one is made in DATA_DIR."
+        return [Error("SECRET_KEY is too short or a default.", hint=hint, id="stillwater.E002")]
+    return []
+
+
+@register(Tags.compatibility)
+def check_leases_outlive_polls(**_kwargs: Any) -> list[CheckMessage]:
+    """A lease must be renewed several times before it runs out."""
+    if settings.LEASE_SECONDS < 4 * settings.FRAME_SECONDS:
+        return [Error("LEASE_SECONDS is too short for FRAME_SECONDS.", id="stillwater.E003")]
+    return []
