@@ -36,7 +36,7 @@ def local_secret_key(path: Path) -> str:
 
 DATA_DIR: Path = env.path("DATA_DIR", BASE_DIR / "data")
 HOST: str = env.str("HOST", "127.0.0.1", validate=validate.Length(min=1))
-PORT: int = env.int("PORT", 8000, validate=validate.Range(min=0, max=65535))
+PORT: int = env.int("PORT", 8000, validate=validate.Range(min=1, max=65535))
 DEBUG: bool = env.bool("DEBUG", False)
 SECRET_KEY: str = env.str("SECRET_KEY", "") or local_secret_key(DATA_DIR / "secret_key")
 ALLOWED_HOSTS: list[str] = env.list("ALLOWED_HOSTS", ["localhost", "127.0.0.1", "[::1]"])
@@ -195,7 +195,6 @@ LEASE_SECONDS: float = env.float("LEASE_SECONDS", 12, validate=validate.Range(mi
 STREAM_SECONDS: float = env.float("STREAM_SECONDS", 300, validate=validate.Range(min=1))
 HEARTBEAT_SECONDS: float = env.float("HEARTBEAT_SECONDS", 15, validate=validate.Range(min=0.1))
 POLL_SECONDS: float = env.float("POLL_SECONDS", 2, validate=validate.Range(min=0.1))
-STREAMS_PER_USER: int = env.int("STREAMS_PER_USER", 20, validate=validate.Range(min=1))
 
 # --- Logs ------------------------------------------------------------------------------------------------------------
 

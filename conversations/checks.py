@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 
+SHORTEST_KEY = 32
 LOOPBACK = {"127.0.0.1", "localhost", "::1", "[::1]"}
 
 
@@ -23,7 +24,7 @@ def check_debug_is_local(**_kwargs: Any) -> list[CheckMessage]:
 def check_secret_key(**_kwargs: Any) -> list[CheckMessage]:
     """A short or well-known key lets anybody forge sessions."""
     key = settings.SECRET_KEY
-    if len(key) < 32 or key.lower().startswith(("changeme", "change-me", "secret", "django-insecure")):
+    if len(key) < SHORTEST_KEY or key.lower().startswith(("changeme", "change-me", "secret", "django-insecure")):
         hint = "Set SECRET_KEY to at least 50 random characters, or unset it and one is made in DATA_DIR."
         return [Error("SECRET_KEY is too short or a default.", hint=hint, id="stillwater.E002")]
     return []

@@ -74,9 +74,7 @@ class ChatModel(models.Model):
 
     class Meta:
         ordering = ("position", "label", "pk")
-        constraints = (
-            models.UniqueConstraint(fields=("base_url", "model_name"), name="one_row_per_served_model"),
-        )
+        constraints = (models.UniqueConstraint(fields=("base_url", "model_name"), name="one_row_per_served_model"),)
 
     def __str__(self) -> str:
         return self.label
@@ -112,7 +110,7 @@ class Conversation(models.Model):
     pinned = models.BooleanField(default=False)
     archived = models.BooleanField(default=False)
     temporary = models.BooleanField(default=False)
-    share_token = models.CharField(max_length=40, null=True, blank=True, unique=True)  # noqa: DJ001 - NULLs are distinct
+    share_token = models.CharField(max_length=40, null=True, blank=True, unique=True)
     active_leaf = models.ForeignKey("Message", null=True, blank=True, on_delete=models.SET_NULL, related_name="+")
     created_at = models.DateTimeField(default=timezone.now, editable=False)
     updated_at = models.DateTimeField(default=timezone.now)
@@ -226,6 +224,13 @@ class Generation(models.Model):
     def is_active(self) -> bool:
         """Whether it has not ended."""
         return self.status in self.ACTIVE
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether it has ended before the answer's end: stopped, broken off, or at the model's limit of length."""
+        if self.status == self.Status.COMPLETED:
+            return self.finish_reason == "length"
+        return not self.is_active and any(part["kind"] == "text" for part in self.output)
 
     @classmethod
     def claim(cls, pk: uuid.UUID) -> Generation | None:

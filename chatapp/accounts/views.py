@@ -25,7 +25,9 @@ def sign_in(request: HttpRequest, uid: str, token: str) -> HttpResponse:
     user = user_of_link(uid, token)
     if user is None:
         if not request.user.is_authenticated:
-            messages.error(request, "This sign-in link has been used or is too old. Start Stillwater again for a new one.")
+            messages.error(
+                request, "This sign-in link has been used or is too old. Start Stillwater again for a new one."
+            )
         return redirect("conversations:home")
     login(request, user, backend="django.contrib.auth.backends.ModelBackend")
     return redirect("conversations:home")

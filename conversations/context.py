@@ -1,0 +1,72 @@
+"""What is sent to a model: the branch from the root to the message that is being written, as plain values."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from django.conf import settings
+
+from conversations.models import ChatModel, Generation, Message
+from conversations.providers.base import ChatMessage, ChatRequest, Deadlines, Endpoint
+
+
+def branch(leaf: Message | None) -> list[Message]:
+    """Return the messages from the root to `leaf`, with their generations, in two queries."""
+    if leaf is None:
+        return []
+    everything = Message.objects.filter(conversation=leaf.conversation_id).prefetch_related("generations__model")
+    by_id = {message.pk: message for message in everything}
+    path = []
+    current = by_id.get(leaf.pk)
+    while current is not None:
+        path.append(current)
+        current = by_id.get(current.parent_id) if current.parent_id else None
+    return path[::-1]
+
+
+def answer_text(message: Message) -> str:
+    """Return an assistant message's text: that of its generations that have ended, in order, without reasoning."""
+    return "".join(
+        part["text"] for generation in message.generations.all() for part in generation.output if part["kind"] == "text"
+    )
+
+
+def request_for(generation: Generation) -> ChatRequest:
+    """Return what the provider is asked for."""
+    message = generation.message
+    earlier = branch(message.parent)
+    return ChatRequest(
+        messages=tuple(_chat_messages(message.conversation.system_prompt, earlier)),
+        parameters=dict(message.conversation.parameters),
+        partial=answer_text(message) if generation.kind == Generation.Kind.CONTINUE else "",
+    )
+
+
+def _chat_messages(system_prompt: str, messages: list[Message]) -> Iterator[ChatMessage]:
+    if system_prompt:
+        yield ChatMessage("system", system_prompt)
+    for message in messages:
+        text = answer_text(message) if message.role == Message.Role.ASSISTANT else message.text
+        if text:  # an answer that failed before its first word says nothing
+            yield ChatMessage(message.role, text)
+
+
+def endpoint_of(model: ChatModel) -> Endpoint:
+    """Return where and how to reach a model; its key is read from the environment at this moment."""
+    return Endpoint(
+        base_url=model.base_url,
+        api_key=os.environ.get(model.api_key_variable, "") if model.api_key_variable else "",
+        model_name=model.model_name,
+        prefill=model.prefill,
+    )
+
+
+def deadlines() -> Deadlines:
+    """Return the four deadlines from the settings."""
+    return Deadlines(
+        connect_seconds=settings.CONNECT_SECONDS,
+        first_token_seconds=settings.FIRST_TOKEN_SECONDS,
+        idle_seconds=settings.IDLE_SECONDS,
+        total_seconds=settings.TOTAL_SECONDS,
+    )

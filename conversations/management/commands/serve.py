@@ -1,0 +1,80 @@
+"""`manage.py serve`: the whole of Stillwater in one process, for one machine."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+from typing import Any
+
+from daphne.server import Server
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+
+from chatapp.accounts.owner import local_owner, sign_in_path
+from conversations import catalogue, dispatch
+
+BACKLOG = 1024  # Daphne's default of 50 refuses connections when many clients come back at once
+ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - addresses to listen on, and where to find them
+
+
+class Command(BaseCommand):
+    """Seeds the models, prints the owner's sign-in link and serves. The database must have been migrated."""
+
+    help = "Serve Stillwater with Daphne on HOST and PORT."
+
+    def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's interface
+        """Serve until the process is told to stop."""
+        _check_port()
+        for line in catalogue.seed():
+            self.stdout.write(f"Models: {line}")
+        from chatapp.asgi import application  # noqa: PLC0415 - loads the URL table, which commands can do without
+
+        interface = settings.HOST.replace(":", r"\:")
+        server = DrainingServer(
+            application=application,
+            endpoints=[f"tcp:{settings.PORT}:interface={interface}:backlog={BACKLOG}"],
+            ready_callable=self._greet,
+            server_name="",
+        )
+        reactor.callLater(0, dispatch.attach)  # type: ignore[attr-defined] # Twisted's reactor is made at run time
+        reactor.addSystemEventTrigger("before", "shutdown", _shut_down)  # type: ignore[attr-defined]
+        server.run()
+
+    def _greet(self) -> None:
+        host = ANYWHERE.get(settings.HOST, settings.HOST)
+        site = f"http://{f'[{host}]' if ':' in host else host}:{settings.PORT}"
+        self.stdout.write(f"\nStillwater is ready at {site}/\nSign in once as the owner with this link:\n")
+        self.stdout.write(f"\n    {site}{sign_in_path(local_owner())}\n\nCtrl-C stops it.")
+        self.stdout.flush()
+
+
+class DrainingServer(Server):  # type: ignore[misc] # Daphne has no types
+    """Daphne, ending also when a kept-alive connection has no request: its own version fails there."""
+
+    def kill_all_applications(self) -> Deferred[Any]:
+        """Cancel the requests in progress and wait for them."""
+        running = [details.get("application_instance") for details in self.connections.values()]
+        pending = [application for application in running if application is not None and not application.done()]
+        for application in pending:
+            application.cancel()
+        return Deferred.fromFuture(asyncio.ensure_future(asyncio.gather(*pending, return_exceptions=True)))
+
+
+def _shut_down() -> Deferred[None]:
+    return Deferred.fromFuture(asyncio.ensure_future(dispatch.detach()))
+
+
+def _check_port() -> None:
+    """Say in one line that the port is taken, instead of a traceback of the server."""
+    family = socket.AF_INET6 if ":" in settings.HOST else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.HOST, settings.PORT))
+        except OSError as error:
+            taken = error.errno == errno.EADDRINUSE
+            what = "is taken by another program" if taken else f"cannot be used: {error.strerror}"
+            raise CommandError(f"{settings.HOST}:{settings.PORT} {what}. Set PORT (or HOST) and try again.") from error
