@@ -115,9 +115,7 @@ class StreamConsumer(AsyncHttpConsumer):
             return
         renderer = document.state.renderer
         footer = await reader.call(footer_html, message_id, self._nonce())
-        thought = sse.partial(f"{renderer.prefix}thought", renderer.reasoning_label, "innerHTML")
-        data = await document.healing_data() + thought + sse.partial(f"{renderer.prefix}footer", footer, "outerHTML")
-        await self._end(data)
+        await self._end(await document.healing_data() + sse.partial(f"{renderer.prefix}footer", footer, "outerHTML"))
 
     async def _end(self, data: str) -> None:
         """Send the last message and the event that closes the stream."""

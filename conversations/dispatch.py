@@ -46,7 +46,6 @@ async def detach() -> None:
     for task in tuple(_tasks):
         task.cancel()
     await asyncio.gather(*_tasks, return_exceptions=True)
-    runner.journal.close()
 
 
 def start(generation_id: uuid.UUID) -> None:

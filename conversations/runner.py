@@ -94,6 +94,12 @@ async def interrupt_all() -> None:
     await asyncio.gather(*(attempt.over.wait() for attempt in attempts))
 
 
+def close_threads() -> None:
+    """End the threads that write, with their connections; they start again when they are needed."""
+    journal.close()
+    _claims.close()
+
+
 class Attempt:
     """Reads a provider into the journal until it ends, is stopped, or is fenced off."""
 

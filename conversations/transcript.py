@@ -140,7 +140,7 @@ def _add_running(view: MessageView, state: RenderedState, generation: Generation
 def _reasoning(renderer: MessageRenderer) -> Reasoning | None:
     if not renderer.has_reasoning:
         return None
-    tail = renderer.tails()[f"{renderer.prefix}rtail"]
+    tail = renderer.tails().get(f"{renderer.prefix}rtail", "")
     html = renderer.reasoning_html()
     return Reasoning(mark_safe(html), mark_safe(tail), renderer.reasoning_label)  # noqa: S308 - as above
 

@@ -73,9 +73,11 @@ class MessageRenderer:
         self._collect_text()
 
     def tails(self) -> dict[str, str]:
-        """Return the open rest of text and reasoning, by the id of the element that shows it."""
-        reasoning = self._reasoning.tail.html if self._reasoning is not None else ""
-        return {f"{self.prefix}tail": self._text.tail.html, f"{self.prefix}rtail": reasoning}
+        """Return the open rest of the text, and of the reasoning while there is one, by the element that shows it."""
+        tails = {f"{self.prefix}tail": self._text.tail.html}
+        if self._reasoning is not None:
+            tails[f"{self.prefix}rtail"] = self._reasoning.tail.html
+        return tails
 
     def body_html(self) -> str:
         """Return the settled HTML of the text."""
@@ -111,6 +113,7 @@ class MessageRenderer:
         self._collect_reasoning(self._reasoning)
         self._reasoning_before.append(self._reasoning.snapshot())
         self._reasoning = None
+        self.operations.append(Operation(f"{self.prefix}rtail", "", "innerHTML"))
         self.operations.append(Operation(f"{self.prefix}thought", thought_label(self._reasoning_ms), "innerHTML"))
 
     def _collect_text(self) -> None:
