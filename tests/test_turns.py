@@ -1,0 +1,199 @@
+"""What a user can do, in the database. The dispatch is attached to a loop that starts nothing, unless a test says so."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+
+import pytest
+from django.db import connections
+
+from conversations import dispatch, turns
+from conversations.models import AuditEntry, Conversation, Generation, Message
+from tests.factories import make_conversation, make_model, make_turn, make_user
+
+
+@pytest.fixture(autouse=True)
+def started(monkeypatch) -> list[uuid.UUID]:
+    """What was handed over to be started; nothing runs."""
+    ids: list[uuid.UUID] = []
+    monkeypatch.setattr(dispatch, "start", ids.append)
+    monkeypatch.setattr(dispatch, "hint_stop", lambda _ids: None)
+    monkeypatch.setattr(dispatch, "hint_ended", lambda _ids: None)
+    return ids
+
+
+def start(user, text: str = "Why is the sky blue?", key: uuid.UUID | None = None) -> turns.Turn:
+    return turns.start(user, text=text, model=make_model(), request_key=key or uuid.uuid4())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_start_makes_everything_in_one_transaction(user, started):
+    turn = start(user, "  Why is\nthe sky blue?  ")
+    conversation = Conversation.objects.get()
+    question, answer = Message.objects.order_by("pk")
+    assert (conversation.owner, conversation.title) == (user, "Why is the sky blue?")
+    assert (question.role, answer.role, answer.parent) == ("user", "assistant", question)
+    assert conversation.active_leaf == answer
+    assert turn.generation.status == "queued"
+    assert started == [turn.generation.pk]
+    assert list(AuditEntry.objects.order_by("pk").values_list("action", flat=True)) == [
+        "conversation.start",
+        "generation.new",
+    ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_same_request_makes_one_message(user, started):
+    key = uuid.uuid4()
+    first, second = start(user, key=key), start(user, key=key)
+    assert (first.repeated, second.repeated) == (False, True)
+    assert second.generation == first.generation
+    assert Conversation.objects.count() == 1
+    assert len(started) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_request_key_of_somebody_else_is_refused(user, stranger):
+    key = uuid.uuid4()
+    start(stranger, key=key)
+    with pytest.raises(turns.TurnRefused, match="Reload the page"):
+        start(user, key=key)
+    assert user.conversations.count() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_send_is_refused_while_an_answer_runs(user):
+    turn = start(user)
+    with pytest.raises(turns.AnswerRunning):
+        turns.send(turn.conversation, text="More", model=None, request_key=uuid.uuid4())
+    assert Message.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_send_can_stop_the_running_answer_first(user):
+    turn = start(user)
+    Generation.objects.update(status="in_progress")
+    turns.send(turn.conversation, text="More", model=None, request_key=uuid.uuid4(), stop_first=True)
+    first, second = Generation.objects.order_by("pk")
+    assert first.stop_requested_at is not None
+    assert second.message.parent.text == "More"
+    assert second.message.parent.parent == turn.answer
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_sends_at_once_make_one_running_answer(transactional_db):
+    conversation = make_conversation(make_user("ada"))
+    barrier, outcomes = threading.Barrier(2), []
+
+    def send(text: str) -> None:
+        barrier.wait()
+        try:
+            turns.send(conversation, text=text, model=None, request_key=uuid.uuid4())
+            outcomes.append("sent")
+        except turns.AnswerRunning:
+            outcomes.append("refused")
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=send, args=[text]) for text in ("one", "two")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["refused", "sent"]
+    assert Generation.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_regenerate_adds_a_version_and_keeps_the_old_one(user):
+    generation = make_turn(make_conversation(user))
+    turn = turns.regenerate(generation.message, request_key=uuid.uuid4())
+    assert turn.answer.parent == generation.message.parent
+    assert turn.conversation.active_leaf == turn.answer
+    assert Message.objects.filter(parent=generation.message.parent).count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_edit_makes_a_branch_beside_the_old_question(user):
+    conversation = make_conversation(user)
+    generation = make_turn(conversation, "First words")
+    turn = turns.edit(generation.message.parent, text="Other words", request_key=uuid.uuid4())
+    assert turn.answer.parent.text == "Other words"
+    assert turn.answer.parent.parent is None
+    assert Message.objects.filter(parent=None).count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_continue_adds_a_generation_to_the_same_message(user):
+    generation = make_turn(make_conversation(user), status="stopped", finish_reason="")
+    turn = turns.continue_(generation.message, request_key=uuid.uuid4())
+    assert turn.answer == generation.message
+    assert turn.generation.kind == "continue"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("fields", "partial"),
+    [
+        ({"status": "completed", "finish_reason": "stop"}, False),
+        ({"status": "completed", "finish_reason": "length"}, True),
+        ({"status": "stopped"}, True),
+        ({"status": "interrupted"}, True),
+        ({"status": "failed", "answer": ""}, False),
+        ({"status": "in_progress", "answer": ""}, False),
+    ],
+)
+def test_only_partial_answers_can_be_continued(user, fields, partial):
+    generation = make_turn(make_conversation(user), **fields)
+    assert generation.is_partial is partial
+
+
+@pytest.mark.django_db(transaction=True)
+def test_stop_ends_a_queued_generation_at_once(user):
+    turn = start(user)
+    assert turns.stop(turn.conversation) == 1
+    turn.generation.refresh_from_db()
+    assert turn.generation.status == "stopped"
+    assert turn.generation.ended_at is not None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_stop_twice_asks_once_and_after_the_end_does_nothing(user):
+    turn = start(user)
+    Generation.objects.update(status="in_progress")
+    turns.stop(turn.conversation)
+    asked_at = Generation.objects.get().stop_requested_at
+    turns.stop(turn.conversation)
+    assert Generation.objects.get().stop_requested_at == asked_at
+    Generation.objects.update(status="completed")
+    assert turns.stop(turn.conversation) == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_activate_shows_a_version_with_its_own_continuation(user):
+    conversation = make_conversation(user)
+    old = make_turn(conversation, "Question").message
+    continuation = make_turn(conversation, "And then?").message
+    turns.regenerate(old, request_key=uuid.uuid4())
+    turns.activate(old)
+    conversation.refresh_from_db()
+    assert conversation.active_leaf == continuation
+
+
+@pytest.mark.django_db(transaction=True)
+def test_delete_leaves_no_message_and_an_audit_entry(user):
+    conversation = make_conversation(user)
+    make_turn(conversation)
+    pk = conversation.pk
+    turns.delete(conversation)
+    assert Message.objects.count() == Generation.objects.count() == 0
+    assert AuditEntry.objects.filter(action="conversation.delete", conversation_id=pk).count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_rename_is_final_for_the_model(user):
+    conversation = make_conversation(user)
+    turns.rename(conversation, title="  My   title ")
+    conversation.refresh_from_db()
+    assert (conversation.title, conversation.title_source) == ("My title", "user")
