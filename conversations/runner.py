@@ -9,6 +9,7 @@ import asyncio
 import contextvars
 import logging
 import uuid
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -51,6 +52,11 @@ UNEXPECTED = Ending(
     Generation.Status.FAILED,
     error_code="internal",
     error_message="Something went wrong on our side. What had arrived is kept; retry, or tell who runs this server.",
+)
+BROKEN_OFF = Ending(
+    Generation.Status.INTERRUPTED,
+    error_code="cut",
+    error_message="The answer broke off. What had arrived is kept: continue, or retry.",
 )
 STOPPED = Ending(Generation.Status.STOPPED)
 
@@ -162,15 +168,17 @@ class Attempt:
         if self._job.endpoint is None:
             return NO_MODEL
         provider = open_provider(self._job.endpoint, deadlines())
-        async for event in provider.stream(self._job.request):
-            match event:
-                case TextDelta(text):
-                    journal.append(self._lane, Delta.Kind.TEXT, text)
-                case ReasoningDelta(text):
-                    journal.append(self._lane, Delta.Kind.REASONING, text)
-                case Finished():
-                    return _completed(event)
-        raise ProviderError("no_end", "The answer broke off.", permanent=False, interrupted=True)
+        # Leaving the loop does not close a generator, and with it the connection to the provider: `aclosing` does.
+        async with aclosing(provider.stream(self._job.request)) as events:
+            async for event in events:
+                match event:
+                    case TextDelta(text):
+                        journal.append(self._lane, Delta.Kind.TEXT, text)
+                    case ReasoningDelta(text):
+                        journal.append(self._lane, Delta.Kind.REASONING, text)
+                    case Finished():
+                        return _completed(event)
+        return BROKEN_OFF
 
 
 def _completed(finished: Finished) -> Ending:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from contextlib import aclosing
 from dataclasses import dataclass
 
 from conversations.context import answer_text, deadlines, endpoint_of
@@ -73,11 +74,12 @@ def _task_for(generation_id: uuid.UUID) -> Task | None:
 
 async def _ask(task: Task) -> str:
     text = ""
-    async for event in open_provider(task.endpoint, deadlines()).stream(task.request):
-        if isinstance(event, TextDelta):
-            text += event.text
-        if len(text) > EXCERPT_CHARACTERS:
-            break
+    async with aclosing(open_provider(task.endpoint, deadlines()).stream(task.request)) as events:
+        async for event in events:
+            if isinstance(event, TextDelta):
+                text += event.text
+            if len(text) > EXCERPT_CHARACTERS:
+                break
     lines = text.strip().splitlines()
     return first_words(lines[0].strip("\"'“”«»*#. ")) if lines else ""
 

@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
-
-# Before the settings are read: tests keep their data apart and ask no service that happens to run on this machine.
-_directory = tempfile.mkdtemp(prefix="stillwater-tests-")
-os.environ.update(
-    DATA_DIR=_directory, ENV_FILE=str(Path(_directory) / "none.env"), OLLAMA_URL="", OPENAI_BASE_URL="", OPENAI_API_KEY=""
-)
-
 
 @pytest.fixture
 def user(db: None):

@@ -16,7 +16,7 @@ import uuid
 from html import unescape
 from pathlib import Path
 
-import httpx
+import httpx2
 
 ROOT = Path(__file__).resolve().parent.parent
 STREAM_URL = re.compile(r'hx-sse:connect="([^"]+)"')
@@ -78,8 +78,8 @@ class Server:
 
     def _answers(self) -> bool:
         try:
-            return httpx.get(f"{self.url}/accounts/login/", timeout=5).status_code == 200
-        except httpx.TransportError:
+            return httpx2.get(f"{self.url}/accounts/login/", timeout=5).status_code == 200
+        except httpx2.TransportError:
             return False
 
     def kill(self) -> None:
@@ -109,15 +109,15 @@ class Client:
 
     def __init__(self, server: Server, link: str = "") -> None:
         self.server = server
-        self.http = httpx.Client(base_url=server.url, follow_redirects=True, timeout=20)
+        self.http = httpx2.Client(base_url=server.url, follow_redirects=True, timeout=20)
         page = self.http.get(link or server.link)
         self.token = CSRF.search(page.text)[1]
 
-    def post(self, path: str, *, htmx: bool = False, **fields: str) -> httpx.Response:
+    def post(self, path: str, *, htmx: bool = False, **fields: str) -> httpx2.Response:
         headers = {"HX-Request": "true"} if htmx else {}
         return self.http.post(path, data={"csrfmiddlewaretoken": self.token, **fields}, headers=headers)
 
-    def ask(self, text: str, path: str = "/c/", **fields: str) -> httpx.Response:
+    def ask(self, text: str, path: str = "/c/", **fields: str) -> httpx2.Response:
         response = self.post(path, text=text, request_key=str(uuid.uuid4()), **fields)
         assert response.status_code == 200, response.text
         return response
