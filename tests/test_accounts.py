@@ -1,0 +1,97 @@
+"""Signing in: the owner's link, sign-up by setting, the theme."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.urls import reverse
+
+from chatapp.accounts.owner import local_owner, sign_in_path
+from tests.factories import make_model, make_user
+
+
+@pytest.fixture(autouse=True)
+def _model(db):
+    make_model()
+
+
+def test_the_owner_is_made_once_and_has_no_password():
+    owner = local_owner()
+    assert local_owner() == owner
+    assert owner.is_superuser
+    assert not owner.has_usable_password()
+
+
+def test_the_link_signs_in_once(client):
+    link = sign_in_path(local_owner())
+    assert client.get(link).url == "/"
+    assert client.get("/").status_code == 200
+    client.logout()
+    response = client.get(link, follow=True)
+    assert response.redirect_chain[-1][0].startswith("/accounts/login/")
+    assert "has been used or is too old" in response.content.decode()
+
+
+def test_using_the_link_again_while_signed_in_just_shows_the_chat(client):
+    link = sign_in_path(local_owner())
+    client.get(link)
+    assert client.get(link, follow=True).status_code == 200
+
+
+@pytest.mark.parametrize("uid", ["MQ", "!!", "LTE", "YWJj", "OTk5OTk5OTk5OTk5OTk5OTk5OTk"])
+@pytest.mark.parametrize("token", ["x", "didjkc-edaecb47b9d6fdd62cab63c899f41f06", "-"])
+def test_a_forged_link_signs_nobody_in(client, uid, token):
+    local_owner()
+    client.get(reverse("sign_in", args=[uid, token]))
+    assert client.get("/").status_code == 302
+
+
+def test_a_link_of_a_disabled_user_is_void(client):
+    owner = local_owner()
+    link = sign_in_path(owner)
+    get_user_model().objects.update(is_active=False)
+    client.get(link)
+    assert client.get("/").status_code == 302
+
+
+@pytest.mark.parametrize(("is_open", "users"), [(True, 1), (False, 0)])
+def test_sign_up_follows_the_setting(client, settings, is_open, users):
+    settings.SIGNUP_OPEN = is_open
+    fields = {"username": "grace", "password1": "correct horse 1", "password2": "correct horse 1"}
+    client.post(reverse("account_signup"), fields)
+    assert get_user_model().objects.count() == users
+
+
+def test_sign_in_and_out_with_a_password(client):
+    make_user("grace")
+    client.post(reverse("account_login"), {"login": "grace", "password": "wrong"})
+    assert client.get("/").status_code == 302
+    client.post(reverse("account_login"), {"login": "grace", "password": "a long password"})
+    assert client.get("/").status_code == 200
+    client.post(reverse("account_logout"))
+    assert client.get("/").status_code == 302
+
+
+@pytest.mark.parametrize("name", ["account_change_password", "account_set_password", "account_logout"])
+def test_account_pages_open(client, name):
+    client.force_login(local_owner() if name == "account_set_password" else make_user("grace"))
+    assert client.get(reverse(name)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("choice", "cookie"), [("dark", "dark"), ("light", "light"), ("system", ""), ("<script>", ""), ("", "")]
+)
+def test_the_theme_is_kept_in_a_cookie(client, choice, cookie):
+    response = client.post(reverse("theme"), {"theme": choice, "next": "/accounts/login/"})
+    assert response.url == "/accounts/login/"
+    assert client.cookies["theme"].value == cookie
+
+
+@pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example", "javascript:alert(1)", ""])
+def test_the_theme_redirects_only_within_the_site(client, target):
+    assert client.post(reverse("theme"), {"theme": "dark", "next": target}).url == "/"
+
+
+def test_the_admin_signs_in_by_the_same_page(client):
+    response = client.get("/admin/", follow=True)
+    assert response.redirect_chain[-1][0].startswith("/accounts/login/")
