@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+
 @pytest.fixture
 def user(db: None):
     from tests.factories import make_user

@@ -24,7 +24,9 @@ def make_conversation(owner, **fields: Any) -> Conversation:
     return Conversation.objects.create(owner=owner, **{"title": "A conversation", "model": make_model(), **fields})
 
 
-def make_turn(conversation: Conversation, question: str = "Why?", answer: str = "Because.", **fields: Any) -> Generation:
+def make_turn(
+    conversation: Conversation, question: str = "Why?", answer: str = "Because.", **fields: Any
+) -> Generation:
     """A question and its answer at the end of the branch that is shown; completed unless `status` says otherwise."""
     user_message = Message.objects.create(
         conversation=conversation, parent=conversation.active_leaf, role="user", text=question

@@ -71,7 +71,9 @@ async def test_journal_announces_only_what_is_in_the_database(journal, generatio
             if hint.delta:
                 # A connection of its own sees only what is committed.
                 with sqlite3.connect(connection.settings_dict["NAME"]) as other:
-                    rows = other.execute("SELECT text FROM conversations_delta WHERE seq = ?", [hint.delta.seq]).fetchall()
+                    rows = other.execute(
+                        "SELECT text FROM conversations_delta WHERE seq = ?", [hint.delta.seq]
+                    ).fetchall()
                 seen.append(rows == [(hint.delta.text,)])
         recorder(hints)
 
@@ -94,7 +96,10 @@ async def test_finish_folds_deltas_into_output_and_removes_them(journal, generat
     journal.append(lane, "text", "answer.")
     assert await journal.finish(lane, Ending("completed", finish_reason="stop", output_tokens=3)) is True
     row = await Generation.objects.aget(pk=generation.pk)
-    assert [(part["kind"], part["text"]) for part in row.output] == [("reasoning", "Let me think."), ("text", "The answer.")]
+    assert [(part["kind"], part["text"]) for part in row.output] == [
+        ("reasoning", "Let me think."),
+        ("text", "The answer."),
+    ]
     assert sum(characters for _, characters in row.timeline) == len("Let me think.The answer.")
     assert (row.status, row.finish_reason, row.output_tokens) == ("completed", "stop", 3)
     assert row.ended_at is not None

@@ -59,7 +59,13 @@ def test_a_default_secret_key_is_refused(key):
 
 def test_the_secret_key_is_made_once_and_private(tmp_path):
     for _ in range(2):
-        result = manage("shell", "--no-imports", "-c", "from django.conf import settings; print(settings.SECRET_KEY)", DATA_DIR=str(tmp_path))
+        result = manage(
+            "shell",
+            "--no-imports",
+            "-c",
+            "from django.conf import settings; print(settings.SECRET_KEY)",
+            DATA_DIR=str(tmp_path),
+        )
         assert result.stdout.strip() == (tmp_path / "secret_key").read_text()
     assert (tmp_path / "secret_key").stat().st_mode & 0o777 == 0o600
     assert len((tmp_path / "secret_key").read_text()) >= 50
@@ -67,7 +73,13 @@ def test_the_secret_key_is_made_once_and_private(tmp_path):
 
 def test_deployment_checks_are_clean(tmp_path):
     result = manage(
-        "check", "--deploy", "--fail-level", "WARNING", HTTPS="true", ALLOWED_HOSTS="chat.example.org", DATA_DIR=str(tmp_path)
+        "check",
+        "--deploy",
+        "--fail-level",
+        "WARNING",
+        HTTPS="true",
+        ALLOWED_HOSTS="chat.example.org",
+        DATA_DIR=str(tmp_path),
     )
     assert result.returncode == 0, result.stderr
 
@@ -79,7 +91,10 @@ def test_a_taken_port_is_said_in_one_line(tmp_path):
         other.listen()
         result = manage("serve", PORT=str(port), DATA_DIR=str(tmp_path))
     assert result.returncode == 1
-    assert result.stderr.strip() == f"CommandError: 127.0.0.1:{port} is taken by another program. Set PORT (or HOST) and try again."
+    assert (
+        result.stderr.strip()
+        == f"CommandError: 127.0.0.1:{port} is taken by another program. Set PORT (or HOST) and try again."
+    )
 
 
 def test_every_setting_is_in_the_example():

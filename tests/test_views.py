@@ -134,7 +134,9 @@ def test_a_message_without_models_says_what_to_do(owner_client, user):
 def test_htmx_send_answers_with_both_bubbles(owner_client, user):
     conversation = make_conversation(user)
     response = owner_client.post(
-        url("send", conversation.pk), {"text": "Hello <b>", "request_key": str(uuid.uuid4())}, headers={"HX-Request": "true"}
+        url("send", conversation.pk),
+        {"text": "Hello <b>", "request_key": str(uuid.uuid4())},
+        headers={"HX-Request": "true"},
     )
     page = response.content.decode()
     assert response.status_code == 200
@@ -158,7 +160,9 @@ def test_the_number_of_queries_does_not_grow_with_the_conversation(owner_client,
         conversation = make_conversation(user)
         for _ in range(turns):
             make_turn(conversation)
-        with CaptureQueriesContext(connection, ) as queries:
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
             assert owner_client.get(url("conversation", conversation.pk)).status_code == 200
         counts.append(len(queries))
     assert counts[0] == counts[1]
