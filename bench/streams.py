@@ -140,8 +140,8 @@ class Visitor:
         self.token = client.token
         self.port = server.port
 
-    async def ask(self) -> tuple[str, float]:
-        """Send a message in a new conversation; return the address of its stream, and the text that is there already."""
+    async def ask(self) -> tuple[str, bytes]:
+        """Send a message in a new conversation; return the address of its stream, and the page."""
         fields = {"csrfmiddlewaretoken": self.token, "text": "Go on.", "request_key": str(uuid.uuid4())}
         answer = await (await request(self.port, "POST", "/c/", urlencode(fields).encode(), self.headers)).read()
         location = re.search(rb"[Ll]ocation: (\S+)", answer)[1].decode()
@@ -192,7 +192,7 @@ async def first_text_of_stillwater(server: Server, result: Result) -> None:
         result.first_text_ms.append((time.monotonic() - started) * 1000)
 
 
-async def load(port: int, pid: int, streams: int, result: Result, open_stream) -> None:
+async def load(pid: int, streams: int, result: Result, open_stream) -> None:
     """Open all streams over one second and read them to their end."""
     before, cpu, started = memory_bytes(pid), cpu_seconds(pid), time.monotonic()
     peak = before
@@ -220,9 +220,7 @@ def percentile(values: list[float], share: float) -> float:
 
 
 def report(results: list[Result]) -> None:
-    print(
-        f"{'':12}{'first text':>12}{'delay p50':>11}{'p99':>9}{'last late':>11}{'CPU/1,000':>11}{'one core':>10}{'memory':>12}"
-    )
+    print(" " * 12 + "  first text  delay p50      p99  last late  CPU/1,000  one core      memory")
     for r in results:
         print(
             f"{r.name:12}{statistics.median(r.first_text_ms):9.1f} ms{percentile(r.delays_ms, 0.5):8.1f} ms"
@@ -241,7 +239,7 @@ def measure(streams: int, rate: float, seconds: float) -> list[Result]:
             asyncio.run(first_text_of_stillwater(server, ours))
     with provider(rate, tokens) as url:
         with relay(url) as (port, pid):
-            asyncio.run(load(port, pid, streams, relayed, lambda: request(port, "POST", "/", b"{}")))
+            asyncio.run(load(pid, streams, relayed, lambda: request(port, "POST", "/", b"{}")))
         with stillwater(url) as server:
             visitor = Visitor(server)
 
@@ -249,7 +247,7 @@ def measure(streams: int, rate: float, seconds: float) -> list[Result]:
                 address, _ = await visitor.ask()
                 return await request(server.port, "GET", address, headers=visitor.headers)
 
-            asyncio.run(load(server.port, server.process.pid, streams, ours, open_stream))
+            asyncio.run(load(server.process.pid, streams, ours, open_stream))
     return [relayed, ours]
 
 

@@ -27,7 +27,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 router = URLRouter(
     [
         path("generations/<uuid:generation_id>/stream", StreamConsumer.as_asgi()),
-        re_path(r"", django_application),
+        re_path(r"", django_application),  # type: ignore[arg-type] # an ASGI application, as URLRouter takes them
     ]
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.db.models import Count, QuerySet
@@ -18,7 +18,7 @@ from conversations.models import AuditEntry, ChatModel, Conversation, Generation
 EXCERPT_CHARACTERS = 120
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # a generic class only for the type checker
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # generic for the type checker alone
     """Staff read; nobody adds, changes or deletes here."""
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002 - Django's interface
@@ -52,11 +52,11 @@ class ConversationAdmin(ReadOnlyAdmin):
     readonly_fields = ("transcript",)
 
     class Media:
-        css = {"all": ("css/stillwater.css", "css/admin.css")}
+        css: ClassVar = {"all": ("css/stillwater.css", "css/admin.css")}
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Conversation]:
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Conversation]:  # noqa: ARG002 - Django's interface
         """Count messages in the same query."""
-        return super().get_queryset(request).annotate(message_count=Count("messages"))
+        return Conversation.objects.annotate(message_count=Count("messages"))
 
     @admin.display(description="messages", ordering="message_count")
     def message_count(self, conversation: Any) -> int:
@@ -79,7 +79,7 @@ class MessageAdmin(ReadOnlyAdmin):
     readonly_fields = ("shown",)
 
     class Media:
-        css = {"all": ("css/stillwater.css", "css/admin.css")}
+        css: ClassVar = {"all": ("css/stillwater.css", "css/admin.css")}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Message]:
         """Read the generations of a whole page at once."""

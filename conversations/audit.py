@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import uuid
 
-from django.contrib.auth.models import AbstractBaseUser
-
+from chatapp.accounts.models import User
 from conversations.models import AuditEntry
 
 
 def record(
-    actor: AbstractBaseUser | None,
+    actor: User | None,
     action: str,
     *,
     conversation_id: uuid.UUID | None = None,

@@ -55,7 +55,9 @@ class StreamConsumer(AsyncHttpConsumer):
     async def __call__(self, scope: dict[str, Any], receive: Callable[[], Awaitable[Any]], send: Any) -> None:
         """Stream until the end or until the client has gone, whichever is first."""
         self.scope, self.base_send = scope, send
-        self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        self.headers: dict[str, str] = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
+        }
         self.flow: Flow = flow_of(scope.get("server_send", send))
         streaming = asyncio.ensure_future(self.handle(b""))
         leaving = asyncio.ensure_future(_disconnected(receive))

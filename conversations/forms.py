@@ -26,7 +26,7 @@ class TextField(forms.CharField):
         )
 
     def to_python(self, value: Any) -> str:
-        text = super().to_python(value).replace("\r\n", "\n").replace("\r", "\n")
+        text = (super().to_python(value) or "").replace("\r\n", "\n").replace("\r", "\n")
         return text.strip("\n") if text.strip() else ""
 
 
@@ -40,7 +40,7 @@ class RequestKeyField(forms.UUIDField):
         return super().clean(value) or uuid.uuid4()
 
 
-class ModelField(forms.ModelChoiceField):
+class ModelField(forms.ModelChoiceField):  # type: ignore[type-arg] # generic for the type checker alone
     """One of the models that can be chosen; absent means: the one in use."""
 
     def __init__(self) -> None:

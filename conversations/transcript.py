@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 
+from chatapp.accounts.models import User
 from conversations.context import branch
 from conversations.live.message import MessageRenderer, thought_label
 from conversations.live.state import RenderedState, dom_id, read_state
@@ -171,12 +171,17 @@ def footer_html(message_id: uuid.UUID, csp_nonce: str) -> str:
     return render_to_string("conversations/_footer.html", {"message": single(message), "csp_nonce": csp_nonce})
 
 
-def sidebar(user: AbstractBaseUser, current: Conversation | None) -> list[dict[str, Any]]:
+def sidebar(user: User, current: Conversation | None) -> list[dict[str, Any]]:
     """Return a user's conversations, newest first, grouped by day."""
     groups: dict[str, list[dict[str, Any]]] = {}
     rows = Conversation.objects.filter(owner=user, archived=False).with_running()
     for row in rows.only("id", "title", "updated_at")[:SIDEBAR_CONVERSATIONS]:
-        item = {"id": row.pk, "title": str(row), "running": row.running, "current": row == current}
+        item = {
+            "id": row.pk,
+            "title": str(row),
+            "running": row.running,  # type: ignore[attr-defined] # annotated by with_running
+            "current": row == current,
+        }
         groups.setdefault(day_label(timezone.localtime(row.updated_at).date()), []).append(item)
     return [{"label": label, "items": items} for label, items in groups.items()]
 

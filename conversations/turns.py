@@ -10,10 +10,10 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 
-from django.contrib.auth.models import AbstractBaseUser
 from django.db import transaction
 from django.utils import timezone
 
+from chatapp.accounts.models import User
 from conversations import audit, dispatch
 from conversations.journal import Ending, end_generation
 from conversations.models import ChatModel, Conversation, Generation, Message
@@ -56,7 +56,7 @@ class Turn:
         return self.generation.message.conversation
 
 
-def start(user: AbstractBaseUser, *, text: str, model: ChatModel | None, request_key: uuid.UUID) -> Turn:
+def start(user: User, *, text: str, model: ChatModel | None, request_key: uuid.UUID) -> Turn:
     """Begin a conversation with a first message. Raises `TurnRefused` when the key is somebody else's."""
     with transaction.atomic():
         if (repeated := _repeated(user, request_key)) is not None:
@@ -160,7 +160,7 @@ def _locked(conversation: Conversation) -> Conversation:
     return rows.get(pk=conversation.pk)
 
 
-def _repeated(user: AbstractBaseUser, request_key: uuid.UUID) -> Turn | None:
+def _repeated(user: User, request_key: uuid.UUID) -> Turn | None:
     generation = Generation.objects.select_related("message__conversation").filter(request_key=request_key).first()
     if generation is None:
         return None

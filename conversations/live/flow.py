@@ -30,7 +30,7 @@ class Flow:
         self._open.set()
         self._request = request
         if request is not None:
-            request.registerProducer(self, streaming=True)
+            request.registerProducer(self, streaming=True)  # type: ignore[no-untyped-call] # Twisted
 
     def pauseProducing(self) -> None:
         """The buffer is full."""
@@ -51,13 +51,13 @@ class Flow:
     def close(self) -> None:
         """Leave the response: it is about to end."""
         if self._request is not None and self._request.producer is self:
-            self._request.unregisterProducer()
+            self._request.unregisterProducer()  # type: ignore[no-untyped-call] # Twisted
 
 
 def flow_of(send: Callable[..., Any]) -> Flow:
     """Return the flow of the response behind the ASGI `send` of the server, registered if that is Daphne's."""
     request = send.args[0] if isinstance(send, partial) and send.args else None
-    if not isinstance(request, Request) or request.channel is None:
+    if not isinstance(request, Request) or request.channel is None or request.channel.transport is None:
         return Flow(None)
     handle = request.channel.transport.getHandle()
     if hasattr(socket, "TCP_NOTSENT_LOWAT") and isinstance(handle, socket.socket):

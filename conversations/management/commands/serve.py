@@ -10,12 +10,14 @@ from typing import Any
 from daphne.server import Server
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from twisted.internet import reactor
+from django.utils.module_loading import import_string
+from twisted.internet import reactor as twisted_reactor
 from twisted.internet.defer import Deferred
 
 from chatapp.accounts.owner import local_owner, sign_in_path
 from conversations import catalogue, dispatch
 
+reactor: Any = twisted_reactor  # made at run time: its declared interfaces are not all it has
 BACKLOG = 1024  # Daphne's default of 50 refuses connections when many clients come back at once
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - addresses to listen on, and where to find them
 
@@ -30,17 +32,15 @@ class Command(BaseCommand):
         _check_port()
         for line in catalogue.seed():
             self.stdout.write(f"Models: {line}")
-        from chatapp.asgi import application  # noqa: PLC0415 - loads the URL table, which commands can do without
-
         interface = settings.HOST.replace(":", r"\:")
         server = DrainingServer(
-            application=application,
+            application=import_string(settings.ASGI_APPLICATION),
             endpoints=[f"tcp:{settings.PORT}:interface={interface}:backlog={BACKLOG}"],
             ready_callable=self._greet,
             server_name="",
         )
-        reactor.callLater(0, dispatch.attach)  # type: ignore[attr-defined] # Twisted's reactor is made at run time
-        reactor.addSystemEventTrigger("before", "shutdown", _shut_down)  # type: ignore[attr-defined]
+        reactor.callLater(0, dispatch.attach)
+        reactor.addSystemEventTrigger("before", "shutdown", _shut_down)
         server.run()
 
     def _greet(self) -> None:
@@ -51,7 +51,7 @@ class Command(BaseCommand):
         self.stdout.flush()
 
 
-class DrainingServer(Server):  # type: ignore[misc] # Daphne has no types
+class DrainingServer(Server):
     """Daphne, ending also when a kept-alive connection has no request: its own version fails there."""
 
     def kill_all_applications(self) -> Deferred[Any]:
