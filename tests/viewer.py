@@ -6,7 +6,25 @@ from xml.etree import ElementTree
 
 import html5lib
 
-BLOCKS = {"p", "li", "div", "pre", "h1", "h2", "h3", "h4", "h5", "h6", "tr", "blockquote", "figure", "hr", "td", "th", "br"}
+BLOCKS = {
+    "p",
+    "li",
+    "div",
+    "pre",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "tr",
+    "blockquote",
+    "figure",
+    "hr",
+    "td",
+    "th",
+    "br",
+}
 
 
 def parse(html: str) -> ElementTree.Element:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Iterator
 
 import httpx2
+import pytest
 
 from tests.server import Client, Server, stream_url
 from tests.viewer import Viewer
@@ -55,45 +57,60 @@ def page_without_stream(client: Client, path: str, seconds: float = 15) -> str:
         time.sleep(0.2)
 
 
-def start_answer(server: Server) -> tuple[Client, str, Watcher]:
-    client = Client(server)
+@pytest.fixture
+def sign_in() -> Iterator[Callable[[Server], Client]]:
+    """Sign in; all clients are closed at the end."""
+    clients: list[Client] = []
+
+    def sign_in(server: Server) -> Client:
+        clients.append(Client(server))
+        return clients[-1]
+
+    yield sign_in
+    for client in clients:
+        client.close()
+
+
+def start_answer(client: Client) -> tuple[str, Watcher]:
     response = client.ask(ASK)
-    return client, response.url.path, Watcher(client, response.text)
+    return response.url.path, Watcher(client, response.text)
 
 
-def test_kill_loses_nothing_that_was_seen(start_server):
+def test_kill_loses_nothing_that_was_seen(start_server, sign_in):
     server = start_server(**SHORT_LEASE)
-    client, path, watcher = start_answer(server)
+    client = sign_in(server)
+    path, watcher = start_answer(client)
     watcher.wait_for_text(300)
     server.kill()
     watcher.join(5)
     seen = watcher.viewer.answer()
     server.start()
-    client = Client(server)
+    client = sign_in(server)
     page = page_without_stream(client, path)
     assert Viewer(page).answer().startswith(seen)
     assert "The server was restarted while this answer was being written." in page
     assert "Continue" in page
 
 
-def test_terminate_ends_streams_cleanly_and_keeps_the_partial(start_server):
+def test_terminate_ends_streams_cleanly_and_keeps_the_partial(start_server, sign_in):
     server = start_server()
-    client, path, watcher = start_answer(server)
+    client = sign_in(server)
+    path, watcher = start_answer(client)
     watcher.wait_for_text(200)
     assert server.terminate() < 5
     watcher.join(5)
     assert not watcher.broke
     seen = watcher.viewer.answer()
     server.start()
-    page = Client(server).http.get(path).text
+    page = sign_in(server).http.get(path).text
     assert "hx-sse:connect" not in page
     assert Viewer(page).answer().startswith(seen)
     assert "Continue" in page
 
 
-def test_an_answer_goes_on_when_its_viewer_has_gone(start_server):
+def test_an_answer_goes_on_when_its_viewer_has_gone(start_server, sign_in):
     server = start_server()
-    client = Client(server)
+    client = sign_in(server)
     response = client.ask("A short one. [[speed=100]] [[length=120]]")
     with client.http.stream("GET", stream_url(response.text)) as stream:
         next(stream.iter_bytes())
@@ -103,9 +120,9 @@ def test_an_answer_goes_on_when_its_viewer_has_gone(start_server):
     assert "WARNING" not in server.log.read_text()
 
 
-def test_a_reader_that_reconnects_all_the_time_sees_everything_once(start_server):
+def test_a_reader_that_reconnects_all_the_time_sees_everything_once(start_server, sign_in):
     server = start_server()
-    client = Client(server)
+    client = sign_in(server)
     response = client.ask("Reconnect. [[speed=150]] [[length=400]]")
     viewer = Viewer(response.text)
     for _ in range(400):
