@@ -8,7 +8,6 @@ STATIC := $(shell find static -type f 2>/dev/null)
 .PHONY: run test lint format bench clean
 
 run: .venv/.run $(DATA_DIR)/.static
-	@$(BIN)/python manage.py migrate --verbosity 0
 	@exec $(BIN)/python manage.py serve
 
 test: .venv/.test lint

@@ -13,7 +13,7 @@ from django.db.models import Max
 
 from conversations.context import deadlines
 from conversations.models import ChatModel
-from conversations.providers import open_provider
+from conversations.providers import close_clients, open_provider
 from conversations.providers.base import Endpoint, ProviderError
 
 logger = logging.getLogger(__name__)
@@ -61,6 +61,8 @@ async def listed(service: Service) -> list[str]:
             names = await open_provider(endpoint, deadlines()).list_models()
     except (ProviderError, TimeoutError):
         return []
+    finally:
+        await close_clients()  # this event loop ends with the listing
     return [name for name in names if not _NOT_FOR_CHAT.search(name)]
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import cast
 
 from django.conf import settings
 
 from conversations.models import ChatModel, Generation, Message
-from conversations.providers.base import ChatMessage, ChatRequest, Deadlines, Endpoint
+from conversations.providers.base import ChatMessage, ChatRequest, Deadlines, Endpoint, Prefill, Role
 
 
 def branch(leaf: Message | None) -> list[Message]:
@@ -49,7 +50,7 @@ def _chat_messages(system_prompt: str, messages: list[Message]) -> Iterator[Chat
     for message in messages:
         text = answer_text(message) if message.role == Message.Role.ASSISTANT else message.text
         if text:  # an answer that failed before its first word says nothing
-            yield ChatMessage(message.role, text)
+            yield ChatMessage(cast(Role, message.role), text)
 
 
 def endpoint_of(model: ChatModel) -> Endpoint:
@@ -58,7 +59,7 @@ def endpoint_of(model: ChatModel) -> Endpoint:
         base_url=model.base_url,
         api_key=os.environ.get(model.api_key_variable, "") if model.api_key_variable else "",
         model_name=model.model_name,
-        prefill=model.prefill,
+        prefill=cast(Prefill, model.prefill),
     )
 
 

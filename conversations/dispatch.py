@@ -46,6 +46,7 @@ async def detach() -> None:
     for task in tuple(_tasks):
         task.cancel()
     await asyncio.gather(*_tasks, return_exceptions=True)
+    await runner.close()
 
 
 def start(generation_id: uuid.UUID) -> None:

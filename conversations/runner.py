@@ -21,7 +21,7 @@ from conversations.context import deadlines, endpoint_of, request_for
 from conversations.journal import Ending, Hint, Journal, end_generation
 from conversations.live.bus import bus
 from conversations.models import Delta, Generation, GenerationQuerySet
-from conversations.providers import open_provider
+from conversations.providers import close_clients, open_provider
 from conversations.providers.base import ChatRequest, Endpoint, Finished, ProviderError, ReasoningDelta, TextDelta
 from conversations.threads import DatabaseThreads
 
@@ -100,8 +100,9 @@ async def interrupt_all() -> None:
     await asyncio.gather(*(attempt.over.wait() for attempt in attempts))
 
 
-def close_threads() -> None:
-    """End the threads that write, with their connections; they start again when they are needed."""
+async def close() -> None:
+    """Close connections to providers, and the threads that write with theirs; all come back when they are needed."""
+    await close_clients()
     journal.close()
     _claims.close()
 

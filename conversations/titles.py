@@ -9,7 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 
 from conversations.context import answer_text, deadlines, endpoint_of
-from conversations.models import Conversation, Generation, Message
+from conversations.models import Conversation, Generation
 from conversations.providers import open_provider
 from conversations.providers.base import ChatMessage, ChatRequest, Endpoint, ProviderError, TextDelta
 from conversations.threads import reader
@@ -66,9 +66,7 @@ def _task_for(generation_id: uuid.UUID) -> Task | None:
     if question.parent_id or message.conversation.title_source != Conversation.TitleSource.FIRST_WORDS:
         return None
     excerpt = f"{question.text[:EXCERPT_CHARACTERS]}\n\n{answer_text(message)[:EXCERPT_CHARACTERS]}"
-    request = ChatRequest(
-        messages=(ChatMessage("system", INSTRUCTION), ChatMessage(Message.Role.USER, excerpt)), parameters={}
-    )
+    request = ChatRequest(messages=(ChatMessage("system", INSTRUCTION), ChatMessage("user", excerpt)), parameters={})
     return Task(message.conversation_id, endpoint_of(generation.model), request)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from daphne.server import Server
 from django.conf import settings
+from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.module_loading import import_string
 from twisted.internet import reactor as twisted_reactor
@@ -23,13 +24,14 @@ ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - addresses to li
 
 
 class Command(BaseCommand):
-    """Seeds the models, prints the owner's sign-in link and serves. The database must have been migrated."""
+    """Migrates, seeds the models, prints the owner's sign-in link and serves."""
 
     help = "Serve Stillwater with Daphne on HOST and PORT."
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's interface
         """Serve until the process is told to stop."""
         _check_port()
+        call_command("migrate", interactive=False, verbosity=0)
         for line in catalogue.seed():
             self.stdout.write(f"Models: {line}")
         interface = settings.HOST.replace(":", r"\:")
