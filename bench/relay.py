@@ -14,7 +14,7 @@ import httpx2
 client = httpx2.AsyncClient(timeout=None, limits=httpx2.Limits(max_connections=2000))
 
 
-async def application(scope: dict[str, Any], _receive: Any, send: Any) -> None:
+async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:  # noqa: ARG001 - the names are ASGI's
     """Answer any request with the provider's stream."""
     if scope["type"] != "http":
         return

@@ -35,6 +35,7 @@ from tests.server import STREAM_URL, Client, Server, free_port
 STAMP = re.compile(rb"\bq[0-9a-z]{6,10}\b")
 TICKS = os.sysconf("SC_CLK_TCK")
 FIRST_TEXT_ROUNDS = 30
+_writers: list[asyncio.StreamWriter] = []  # a writer that nobody holds closes its connection
 
 
 @dataclass
@@ -112,6 +113,7 @@ async def request(port: int, method: str, path: str, body: bytes = b"", headers:
         f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{headers}{length}Connection: close\r\n\r\n".encode()
         + body
     )
+    _writers.append(writer)
     return reader
 
 
@@ -139,15 +141,17 @@ class Visitor:
         self.headers = f"Cookie: {cookies}\r\n"
         self.token = client.token
         self.port = server.port
+        self.conversation = ""
 
-    async def ask(self) -> tuple[str, bytes]:
-        """Send a message in a new conversation; return the address of its stream, and the page."""
+    async def ask(self) -> str:
+        """Send a message in a new conversation; return the address of its stream."""
         fields = {"csrfmiddlewaretoken": self.token, "text": "Go on.", "request_key": str(uuid.uuid4())}
         answer = await (await request(self.port, "POST", "/c/", urlencode(fields).encode(), self.headers)).read()
         location = re.search(rb"[Ll]ocation: (\S+)", answer)[1].decode()
+        self.conversation = location
         page = await (await request(self.port, "GET", location, headers=self.headers)).read()
         found = STREAM_URL.search(page.decode(errors="replace"))
-        return (unescape(found[1]) if found else ""), page
+        return unescape(found[1]) if found else ""
 
     async def follow_up(self, path: str) -> bytes:
         fields = {
@@ -180,8 +184,8 @@ async def _until_stamp(reader: asyncio.StreamReader) -> None:
 async def first_text_of_stillwater(server: Server, result: Result) -> None:
     """As a browser does in an open conversation: POST, and the stream that the fragment names."""
     visitor = Visitor(server)
-    url, page = await visitor.ask()
-    path = re.search(rb'action="(/c/[^"]+/send/)"', page)[1].decode()
+    await visitor.ask()
+    path = f"{visitor.conversation}send/"
     for _ in range(FIRST_TEXT_ROUNDS):
         await asyncio.sleep(0.3)
         started = time.monotonic()
@@ -244,7 +248,7 @@ def measure(streams: int, rate: float, seconds: float) -> list[Result]:
             visitor = Visitor(server)
 
             async def open_stream() -> asyncio.StreamReader:
-                address, _ = await visitor.ask()
+                address = await visitor.ask()
                 return await request(server.port, "GET", address, headers=visitor.headers)
 
             asyncio.run(load(server.process.pid, streams, ours, open_stream))

@@ -24,12 +24,11 @@ def stranger(db: None):
 @pytest.fixture
 async def process(transactional_db: None) -> AsyncIterator[None]:
     """This event loop serves as a Stillwater process: what is dispatched runs here."""
-    from conversations import dispatch, runner, threads
+    from conversations import dispatch, threads
 
     dispatch.attach()
     yield
     await dispatch.detach()
-    runner.close_threads()
     threads.reader.close()
 
 
