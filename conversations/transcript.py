@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString, mark_safe
 from chatapp.accounts.models import User
 from conversations.context import branch
 from conversations.live.message import MessageRenderer, thought_label
+from conversations.live.sse import Position
 from conversations.live.state import RenderedState, dom_id, read_state
 from conversations.models import Conversation, Generation, Message, Parts
 from conversations.rendering.markdown import render
@@ -85,6 +86,18 @@ def single(message: Message) -> MessageView:
     return _view(message, list(rows.order_by("pk").values_list("pk", flat=True)))
 
 
+def sent(question: Message, generation: Generation) -> list[MessageView]:
+    """Return a question that was just sent and its answer that has not begun: nothing of it has to be read."""
+    asked = MessageView(question.pk, dom_id(question.pk), question.role, question.created_at, text=question.text)
+    asked.can_edit = True
+    answer = generation.message
+    answering = MessageView(answer.pk, dom_id(answer.pk), answer.role, answer.created_at, status=generation.status)
+    answering.model_label = generation.model.label if generation.model else ""
+    answering.running = True
+    answering.stream_url = _stream_url(generation, Position(0, 0))
+    return [asked, answering]
+
+
 def _siblings(conversation: Conversation) -> defaultdict[uuid.UUID | None, list[uuid.UUID]]:
     found: defaultdict[uuid.UUID | None, list[uuid.UUID]] = defaultdict(list)
     for pk, parent in conversation.messages.order_by("pk").values_list("pk", "parent"):
@@ -134,7 +147,11 @@ def _add_running(view: MessageView, state: RenderedState, generation: Generation
     view.html = mark_safe(state.renderer.body_html())  # noqa: S308 - the renderer's output is sanitised
     view.tail_html = mark_safe(tails[f"{view.prefix}tail"])  # noqa: S308 - as above
     view.reasoning = _reasoning(state.renderer)
-    view.stream_url = f"{reverse('conversations:stream', args=[generation.pk])}?from={state.position}"
+    view.stream_url = _stream_url(generation, state.position)
+
+
+def _stream_url(generation: Generation, start: Position) -> str:
+    return f"{reverse('conversations:stream', args=[generation.pk])}?from={start}"
 
 
 def _reasoning(renderer: MessageRenderer) -> Reasoning | None:

@@ -74,10 +74,10 @@ def send(
         conversation = _locked(conversation)
         if (repeated := _repeated(conversation.owner, request_key)) is not None:
             return repeated
-        if stop_first:
+        if _runs(conversation):
+            if not stop_first:
+                raise AnswerRunning
             stop(conversation)
-        else:
-            _refuse_while_running(conversation)
         conversation.model = model or conversation.model
         return _ask(conversation, parent=conversation.active_leaf, text=text, request_key=request_key)
 
@@ -170,9 +170,13 @@ def _repeated(user: User, request_key: uuid.UUID) -> Turn | None:
 
 
 def _refuse_while_running(conversation: Conversation) -> None:
-    active = Generation.objects.filter(message__conversation=conversation, stop_requested_at=None).active()
-    if active.exists():
+    if _runs(conversation):
         raise AnswerRunning
+
+
+def _runs(conversation: Conversation) -> bool:
+    active = Generation.objects.filter(message__conversation=conversation, stop_requested_at=None).active()
+    return active.exists()
 
 
 def _ask(conversation: Conversation, *, parent: Message | None, text: str, request_key: uuid.UUID) -> Turn:

@@ -143,7 +143,7 @@ def send(request: Request, conversation_id: uuid.UUID) -> HttpResponse:
         return _refused(request, conversation, str(refusal), text=text, status=CONFLICT)
     if turn.repeated or not request.htmx:
         return _done(request, turn.conversation)
-    views = [transcript.single(cast(Message, turn.answer.parent)), transcript.single(turn.answer)]
+    views = transcript.sent(cast(Message, turn.answer.parent), turn.generation)
     context = {"conversation": turn.conversation, "thread": views, "request_key": uuid.uuid4()}
     return render(request, "conversations/_sent.html", context)
 
