@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import Any
 
 import anyio
@@ -22,6 +22,7 @@ from conversations.providers.event_stream import EventStreamParser, Mark
 
 MAX_JSON_BYTES = 8_000_000
 LINGER_SECONDS = 3  # for usage and [DONE] behind a finish_reason
+DRAIN_SECONDS = 0.05  # for the end of the body behind [DONE]
 
 # The openai client lists the last two as errors that httpx2 lets through.
 BROKEN = (httpx2.HTTPError, httpx2.StreamError, OSError, ssl.SSLError, anyio.EndOfStream)
@@ -86,6 +87,7 @@ async def _streamed_values(
             piece = await _next_or_end(body, answer, clock)
             for value in parser.feed(piece) if piece else parser.flush():
                 if value is Mark.DONE:
+                    await _drain(body, clock)
                     return
                 if value is Mark.TOO_LONG:
                     answer.stop_here()
@@ -105,6 +107,14 @@ async def _next_or_end(body: AsyncGenerator[bytes, None], answer: Answer, clock:
         return await _next_piece(body, clock)
     except ProviderError:
         return b""  # nothing of the answer is missing, whatever happens to the connection now
+
+
+async def _drain(body: AsyncGenerator[bytes, None], clock: Clock) -> None:
+    """Read the end of the body, which is mostly there already: only then can the connection be used again."""
+    clock.linger(DRAIN_SECONDS)
+    with suppress(ProviderError):
+        while await _next_piece(body, clock):
+            pass
 
 
 async def _next_piece(body: AsyncGenerator[bytes, None], clock: Clock) -> bytes:
