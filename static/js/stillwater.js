@@ -209,7 +209,7 @@
     if (!message || source.matches('.stream, a')) return;
     const act = button?.dataset.act;
     const index = [...thread.children].indexOf(message);
-    place = { index, act, moves: act === 'previous' || act === 'next', top: message.getBoundingClientRect().bottom };
+    place = { message, index, act, moves: act === 'previous' || act === 'next', bottom: message.getBoundingClientRect().bottom };
     following = !place.moves;
   }
 

@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visit
+from tests.browser.test_chat import expect_version
 
 FAST = "[[speed=0]]"
 
@@ -45,17 +46,17 @@ def test_stop_regenerate_versions_and_continue(page):
     page.get_by_role("button", name="Regenerate").click()
     page.get_by_role("button", name="Stop", exact=True).click()
     wait_until_done(page)
-    expect(page.get_by_text("2/2")).to_be_visible()
+    expect_version(page, "2/2")
     page.get_by_role("button", name="Previous version").click()
-    expect(page.get_by_text("1/2")).to_be_visible()
+    expect_version(page, "1/2")
 
 
 def test_edit(page):
     send(page, f"Old words {FAST} [[length=10]]")
     wait_until_done(page)
-    page.get_by_role("link", name="Edit").click()
-    page.get_by_role("textbox", name="Edit message").fill(f"New words {FAST} [[length=10]]")
-    page.get_by_role("button", name="Send", exact=True).first.click()
+    page.get_by_role("link", name="Edit this message").click()
+    page.get_by_role("textbox", name="Your message in other words").fill(f"New words {FAST} [[length=10]]")
+    page.get_by_role("button", name="Ask again").click()
     wait_until_done(page)
     expect(page.locator("article.user")).to_contain_text("New words")
 
