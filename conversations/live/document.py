@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.db import DatabaseError
 
-from conversations.journal import Hint, replay
+from conversations.journal import Hint, StoredDelta, replay
 from conversations.live import sse
 from conversations.live.bus import bus
 from conversations.live.sse import Position
@@ -38,6 +38,33 @@ class Frame:
     position: Position
 
 
+class Governor:
+    """Keeps rendering within a share of the event loop, however many documents there are.
+
+    Each document renders no more often than `FRAME_SECONDS`, and less often when all of them together would take more
+    than `SHARE` of the loop: frames then hold more text, and no stream falls behind.
+    """
+
+    SHARE = 0.4
+    WEIGHT = 0.05  # of the newest cost in the average
+
+    def __init__(self) -> None:
+        self._cost = 0.0
+        self._documents = 0
+
+    def note(self, seconds: float, documents: int) -> None:
+        """Learn what a frame has cost, and how many documents there are."""
+        self._cost += self.WEIGHT * (seconds - self._cost)
+        self._documents = documents
+
+    def interval(self) -> float:
+        """Return the least time between two frames of one document, in seconds."""
+        return max(float(settings.FRAME_SECONDS), self._cost * self._documents / self.SHARE)
+
+
+governor = Governor()
+
+
 class LiveDocument:
     """The rendered state of a running generation, kept up to date for those who watch."""
 
@@ -48,6 +75,9 @@ class LiveDocument:
         self.gone = False
         self.viewers = 0
         self._frames: dict[Position | None, Frame | None] = {}
+        self._waiting: list[StoredDelta] = []
+        self._rendered_at = 0.0
+        self._timer: asyncio.TimerHandle | None = None
         self._changed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._resync = asyncio.Event()
         self._resync.set()  # whatever became durable between reading the state and listening
@@ -87,6 +117,8 @@ class LiveDocument:
         """Stop following."""
         bus.leave(self.generation_id, self._hear)
         self._task.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
 
     def _frame(self, position: Position | None) -> Frame | None:
         here, renderer = self.state.position, self.state.renderer
@@ -105,11 +137,35 @@ class LiveDocument:
         if hint.delta is None:
             if hint.what == "ended":
                 self._resync.set()
-        elif hint.delta.seq == self.state.next_seq:
-            self.state.feed(hint.delta)
-            self._bump()
-        elif hint.delta.seq > self.state.next_seq:
+        elif hint.delta.seq == self._expected:
+            self._waiting.append(hint.delta)
+            self._render_soon()
+        elif hint.delta.seq > self._expected:
             self._resync.set()
+
+    @property
+    def _expected(self) -> int:
+        return self._waiting[-1].seq + 1 if self._waiting else self.state.next_seq
+
+    def _render_soon(self) -> None:
+        """Render at once after a pause, else when the governor allows: later when many documents share the loop."""
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_at(self._rendered_at + governor.interval(), self._render)
+
+    def _render(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = None
+        self._rendered_at = loop.time()
+        self._feed_waiting()
+        self.state.renderer.tails()  # the costly part of a frame; viewers find it done
+        governor.note(loop.time() - self._rendered_at, len(_documents))
+        self._bump()
+
+    def _feed_waiting(self) -> None:
+        for delta in self._waiting:
+            self.state.feed(delta)
+        self._waiting.clear()
 
     def _bump(self) -> None:
         self.version += 1
@@ -131,6 +187,7 @@ class LiveDocument:
     async def _catch_up(self) -> None:
         before = self.state.position
         progress = await reader.call(replay, self.generation_id, after=self.state.next_seq - 1)
+        self._feed_waiting()
         if progress is None:
             self.gone = True
         else:

@@ -69,7 +69,9 @@ class Visit:
 @pytest.fixture
 def visit(browser: Browser, demo_server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Visit]:
     """A signed-in visit to the demo server; a console message at its end is a failure."""
-    visit = Visit(browser, demo_server, demo_server.log.with_name("state.json"), viewport={"width": 1280, "height": 800})
+    visit = Visit(
+        browser, demo_server, demo_server.log.with_name("state.json"), viewport={"width": 1280, "height": 800}
+    )
     yield visit
     visit.context.close()
     assert visit.problems == []

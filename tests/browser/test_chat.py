@@ -199,7 +199,9 @@ def test_the_title_comes_from_the_words_and_then_from_the_model(page):
     wait_until_done(page)
     first = page.locator("h1").inner_text()
     assert first
-    expect(page.locator("h1")).not_to_have_text("How do glaciers move over the years in the mountains? " + FAST, timeout=15_000)
+    expect(page.locator("h1")).not_to_have_text(
+        "How do glaciers move over the years in the mountains? " + FAST, timeout=15_000
+    )
 
 
 def test_reasoning_is_apart_and_collapsed(page):
@@ -225,7 +227,7 @@ def test_copy_gives_the_source(visit, page):
 
 @pytest.mark.parametrize(
     ("fault", "sentence"),
-    [("429", "busy"), ("401", "key"), ("cut", "Continue"), ("error", ""), ("eof", "")],
+    [("429", "busy"), ("401", "key"), ("cut", "Continue"), ("error", "try again"), ("eof", "try again")],
 )
 def test_a_fault_of_the_demo_ends_in_a_sentence_and_a_retry(browser, tmp_path_factory, fault, sentence, page):
     ask(page, f"Fault [[fault={fault}]] [[after=20]] {FAST}")

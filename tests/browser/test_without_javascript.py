@@ -35,7 +35,7 @@ def test_send_and_read(page):
     send(page, "Hello [[speed=60]] [[length=100]]")
     expect(page.locator("article.user")).to_contain_text("Hello")
     wait_until_done(page)
-    assert len(page.locator("article.assistant .body").inner_text()) > 50
+    assert len(page.locator("article.assistant [id$='-body']").inner_text()) > 50
 
 
 def test_stop_regenerate_versions_and_continue(page):
