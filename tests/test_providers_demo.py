@@ -177,9 +177,9 @@ async def test_full_speed_lets_others_run() -> None:
     answers = [asyncio.create_task(ask(request(f"a story {FAST} [[length=20000]]"))) for _ in range(2)]
     worst = 0.0
     while not all(answer.done() for answer in answers):
-        started = time.monotonic()
+        started = time.thread_time()  # our own share: the machine may be busy with other things
         await asyncio.sleep(0)
-        worst = max(worst, time.monotonic() - started)
+        worst = max(worst, time.thread_time() - started)
     assert worst < 0.1
 
 
