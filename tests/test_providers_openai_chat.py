@@ -169,8 +169,9 @@ async def test_list_models_gives_names(provider_server: ProviderServer) -> None:
 
 async def test_list_models_reports_what_is_wrong(provider_server: ProviderServer) -> None:
     wrong = Endpoint(provider_server.base_url + "/nowhere", KEY, "")
-    provider_server.models = []
-    assert await OpenAIChatProvider(wrong).list_models() == []
+    with pytest.raises(ProviderError) as raised:
+        await OpenAIChatProvider(wrong).list_models()
+    assert raised.value.code == "model_not_found"
     with pytest.raises(ProviderError) as raised:
         await OpenAIChatProvider(Endpoint(f"http://127.0.0.1:{free_port()}/v1", KEY, "")).list_models()
     assert raised.value.code == "unreachable"
@@ -283,6 +284,8 @@ async def test_unusable_key_is_refused_and_not_shown(provider_server: ProviderSe
         ("html", "not_a_stream"),
         ("text", "not_a_stream"),
         ("json-other", "not_a_stream"),
+        ("json-broken", "not_a_stream"),
+        ("json-endless", "not_a_stream"),
         ("redirect", "redirected"),
     ],
 )
@@ -418,7 +421,7 @@ async def test_finish_reason_is_ours(provider_server: ProviderServer, model: str
     "model",
     [
         *("bad-json", "no-choices", "odd-deltas", "list-content", "json-answer", "usage-twice", "refusal"),
-        *("no-blank-lines", "many-lines", "reasoning", "reasoning-both", "unended"),
+        *("no-blank-lines", "many-lines", "reasoning", "reasoning-both", "unended", "done-open"),
     ],
 )
 async def test_unusual_shape_loses_no_text(provider_server: ProviderServer, model: str) -> None:

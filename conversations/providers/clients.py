@@ -65,14 +65,7 @@ async def close_clients() -> None:
 
 
 def _make(endpoint: Endpoint) -> SharedClient:
-    try:
-        url = httpx2.URL(endpoint.base_url)
-    except httpx2.InvalidURL:
-        raise failure("bad_address") from None
-    if url.scheme not in ("http", "https") or not url.host:
-        raise failure("bad_address")
-    if not (endpoint.api_key.isascii() and endpoint.api_key.isprintable()):
-        raise failure("unauthorized", detail="key not ASCII")  # a header cannot hold it
+    url = _checked(endpoint)
     http_client = httpx2.AsyncClient(
         verify=_certificates(),
         follow_redirects=False,
@@ -100,6 +93,19 @@ def _make(endpoint: Endpoint) -> SharedClient:
         # The client reads OPENAI_ORG_ID and OPENAI_PROJECT_ID from the environment: no other service's business.
         headers |= {"OpenAI-Organization": Omit(), "OpenAI-Project": Omit()}
     return SharedClient(client, headers)
+
+
+def _checked(endpoint: Endpoint) -> httpx2.URL:
+    """The address, if it and the key can be used at all; raises ProviderError."""
+    try:
+        url = httpx2.URL(endpoint.base_url)
+    except httpx2.InvalidURL:
+        raise failure("bad_address") from None
+    if url.scheme not in ("http", "https") or not url.host:
+        raise failure("bad_address")
+    if not (endpoint.api_key.isascii() and endpoint.api_key.isprintable()):
+        raise failure("unauthorized", detail="key not ASCII")  # a header cannot hold it
+    return url
 
 
 @functools.cache
