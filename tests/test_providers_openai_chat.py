@@ -563,6 +563,15 @@ async def test_closed_clients_are_made_anew(provider_server: ProviderServer) -> 
     assert (await ask_model(provider_server, "fast")).finished.finish_reason == "stop"
 
 
+async def test_closing_clients_ends_running_answers(provider_server: ProviderServer) -> None:
+    task = asyncio.create_task(ask_model(provider_server, "stall-3"))
+    await asyncio.to_thread(provider_server.wait_answers, 1)
+    await asyncio.sleep(0.1)
+    await close_clients()
+    outcome = await asyncio.wait_for(task, 2)
+    assert (outcome.failure.code, outcome.failure.interrupted) == ("cut", True)
+
+
 async def test_connection_closed_by_an_idle_server_is_replaced() -> None:
     with ProviderServer() as server:
         await ask_model(server, "fast")
