@@ -161,10 +161,10 @@ class ProviderServer:
         with self._arrived:
             self.requests.append(request)
             self._arrived.notify_all()
-        if request.path.endswith("/models"):
+        if request.path == "/v1/models":
             listed = [{"id": model, "object": "model", "owned_by": "tests"} for model in self.models]
             await exchange.json(200, {"object": "list", "data": listed})
-        elif request.path.endswith("/chat/completions") and request.method == "POST":
+        elif request.path == "/v1/chat/completions" and request.method == "POST":
             await play(request.scenario, exchange, nth)
         else:
             await exchange.json(404, {"error": {"message": f"no such path {request.path}"}})

@@ -55,6 +55,25 @@ async def json_other(x: Exchange, _: str) -> None:
     await x.json(200, {"status": "ok"})
 
 
+async def json_broken(x: Exchange, _: str) -> None:
+    await x.start(200, "application/json")
+    await x.send(b'{"choices": [')
+    await x.end()
+
+
+async def json_endless(x: Exchange, _: str) -> None:
+    await x.start(200, "application/json")
+    while not x.gone.is_set():
+        await x.send(b"[" * 100_000)
+
+
+async def done_open(x: Exchange, _: str) -> None:
+    """Complete, [DONE] and all, but for the end of the body."""
+    await x.start()
+    await x.send(event_bytes(chunk({"content": "before after"}, "stop")) + b"data: [DONE]\n\n")
+    await x.gone.wait()
+
+
 async def usage_twice(x: Exchange, _: str) -> None:
     early = {"choices": [], "usage": usage(1, 1)}
     await _stream(x, early, _says("before after"), {"choices": [], "usage": usage(7, 5)})
@@ -173,7 +192,8 @@ async def unended(x: Exchange, _: str) -> None:
 SHAPES: dict[str, Scenario] = {
     shape.__name__.replace("_", "-"): shape
     for shape in (
-        *(bad_json, no_choices, odd_deltas, list_content, json_answer, json_error, json_other, usage_twice),
+        *(bad_json, no_choices, odd_deltas, list_content, json_answer, json_error, json_other, json_broken),
+        *(json_endless, done_open, usage_twice),
         *(usage_negative, usage_huge, usage_junk, usage_reasoning, no_include_usage, huge_line, endless, think_tag),
         *(think_open, reasoning, reasoning_both, reasoning_only, refusal, split_bytes, no_blank_lines, many_lines),
         *(surrogates, unended),

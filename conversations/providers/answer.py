@@ -88,9 +88,11 @@ class Answer:
         return Finished(reason, self.usage, self.model_name)
 
     def _choice(self, choice: object) -> list[TextDelta | ReasoningDelta]:
-        if not isinstance(choice, dict) or choice.get("index") not in (0, None):
+        if not isinstance(choice, dict) or (isinstance(index := choice.get("index"), int) and index != 0):
             return []
-        delta = choice.get("delta") or choice.get("message")
+        delta = choice.get("delta")
+        if not isinstance(delta, dict):
+            delta = choice.get("message")  # of a whole answer; beside a delta it would say everything twice
         events = self._delta(delta) if isinstance(delta, dict) else []
         if isinstance(reason := choice.get("finish_reason"), str) and reason:
             if reason == "error":

@@ -12,7 +12,7 @@ Directives anywhere in the last user message steer it, for demos, tests and load
     [[seed=3]]      another answer to the same question
     [[fault=…]]     stall, cut, error, eof: silence, a broken connection, an error event, an early end in mid-answer;
                     length, filter: a finish reason other than stop; silence: nothing at all; 401, 429: refused
-    [[after=20]]    tokens before the fault
+    [[after=20]]    tokens before the fault (at most the whole answer)
 
 Faults raise what the client of real services raises, under the same deadlines. An answer that is continued has no
 fault, so that Continue can be tried; a title obeys no directive.
@@ -50,7 +50,7 @@ _USUAL_THINK_SECONDS = 1.5
 _FOREVER_SECONDS = 86_400.0
 _BATCH = 20  # tokens between two pauses when there is no pace: other tasks want to run, too
 
-_DIRECTIVE = re.compile(r"\[\[(\w+)=([\w.]+)\]\]")
+_DIRECTIVE = re.compile(r"\[\[(\w+)=([\w.+-]+)\]\]")
 _TOKEN = re.compile(r"\n+|[ ]*\w{1,6}|[ ]*[^\w\n]|[ ]+")
 _THINK = re.compile(r"\b(think|reason)", re.I)
 _TITLE = re.compile(r"\btitle\b", re.I)
@@ -106,22 +106,22 @@ class DemoProvider(Provider):
         clock = Clock(self.deadlines)
         pace = Pace(clock, wanted.speed, random)
         await _before(wanted, clock, pace)
-        pace.speed = pace.speed or USUAL_SPEED if thoughts else pace.speed
+        pace.speed = wanted.speed or USUAL_SPEED
         for token in thoughts:
             await pace.next()
             yield ReasoningDelta(token)
             clock.progress()
         pace.speed = USUAL_SPEED if wanted.speed is None else wanted.speed
-        fault_at = wanted.after if wanted.fault in {"stall", *_BREAKS, *_FINISH} else len(tokens) + 1
-        for token in tokens[:fault_at]:
+        faulty = wanted.fault in {"stall", *_BREAKS, *_FINISH}
+        sent = tokens[: wanted.after] if faulty else tokens
+        for token in sent:
             await pace.next()
             yield TextDelta(token)
             clock.progress()
-        broken = fault_at <= len(tokens)
-        if broken:
+        if faulty:
             await _break(wanted.fault, clock)
-        usage = Usage(_count(request), len(thoughts) + min(fault_at, len(tokens)), len(thoughts))
-        yield Finished(_FINISH[wanted.fault] if broken else "stop", usage, MODEL_NAME)
+        usage = Usage(_count(request), len(thoughts) + len(sent), len(thoughts))
+        yield Finished(_FINISH.get(wanted.fault, "stop"), usage, MODEL_NAME)
 
 
 class Pace:

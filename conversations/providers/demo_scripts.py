@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from random import Random
+from typing import NamedTuple
 
 from conversations.providers import demo_texts as texts
 
@@ -24,6 +25,7 @@ _KINDS = (
     ("steps", re.compile(r"\b(how (do|to|can)|steps|guide|plan|install|set up|recipe)\b", re.I)),
     ("list", re.compile(r"\b(list|ideas|examples|name|which|tips|suggest)\b", re.I)),
 )
+_PAIR = re.compile(r"([\w+#.]+) (?:and|vs\.?|versus|or|with|to|from) ([\w+#]+)", re.I)
 _TITLE_WORDS = 5
 _SHORT_GREETING = 60
 _HEADED = 0.4  # share of paragraphs under a heading of their own
@@ -36,9 +38,10 @@ def topic(question: str) -> str:
 
 
 def title(question: str) -> str:
-    """A title of a few words, made of the question's own."""
-    words = [word for word in _WORD.findall(question) if word.lower() not in texts.STOP_WORDS][:_TITLE_WORDS]
-    return " ".join(word[:1].upper() + word[1:] for word in words)[:60] or "A new conversation"
+    """A title of a few words, made of those of the first paragraph."""
+    first = question.partition("\n\n")[0]
+    words = [word for word in _WORD.findall(first) if word.lower() not in texts.STOP_WORDS][:_TITLE_WORDS]
+    return " ".join(_upper(word) for word in words)[:60] or "A friendly hello"
 
 
 def kind(question: str) -> str:
@@ -47,22 +50,26 @@ def kind(question: str) -> str:
     return next((name for name, pattern in _KINDS if pattern.search(question)), "prose")
 
 
+class Subject(NamedTuple):
+    """What an answer is about: the question as asked, and its topic for use in sentences."""
+
+    question: str
+    topic: str
+
+
 def compose(question: str, random: Random) -> Iterator[str]:
     """The parts of an answer without end, each ending in an empty line; a usual answer is `usual_parts` of them."""
-    about = topic(question)
+    subject = Subject(question, topic(question))
     asked = kind(question)
-    if asked == "greeting":
-        yield random.choice(texts.GREETINGS)
-    else:
-        yield random.choice(texts.OPENINGS).format(topic=about)
-    first = _PARTS.get(asked)
-    if first:
-        yield first(about, random)
+    opening = random.choice(texts.GREETINGS if asked == "greeting" else texts.OPENINGS)
+    yield opening.format(topic=subject.topic)
+    if asked in _PARTS:
+        yield _PARTS[asked](subject, random)
     while True:
         makers = list(_PARTS.values()) + [_prose] * 3
         random.shuffle(makers)
         for maker in makers:
-            yield maker(about, random)
+            yield maker(subject, random)
 
 
 def usual_parts(question: str, random: Random) -> int:
@@ -83,48 +90,57 @@ def _heading(random: Random) -> str:
     return f"## {random.choice(texts.HEADINGS)}\n\n"
 
 
-def _prose(about: str, random: Random) -> str:
-    sentences = [sentence.format(topic=about) for sentence in random.sample(texts.SENTENCES, random.randint(3, 5))]
-    paragraph = " ".join(sentences) + "\n\n"
+def _prose(subject: Subject, random: Random) -> str:
+    sentences = random.sample(texts.SENTENCES, random.randint(3, 5))
+    paragraph = " ".join(sentence.format(topic=subject.topic) for sentence in sentences) + "\n\n"
     return _heading(random) + paragraph if random.random() < _HEADED else paragraph
 
 
-def _code(about: str, random: Random) -> str:
-    language, code, remark = random.choice(texts.CODE)
-    name = re.sub(r"\W+", "_", about.lower()).strip("_") or "answer"
+def _code(subject: Subject, random: Random) -> str:
+    """An example in the language that the question names, if it is one of ours."""
+    words = {word.lower() for word in _WORD.findall(subject.question)}
+    known = [example for example in texts.CODE if example[0].lower() in words]
+    language, code, remark = random.choice(known or texts.CODE)
+    name = re.sub(r"\W+", "_", subject.topic.lower()).strip("_") or "answer"
     return f"### An example in {language}\n\n{code.replace('TOPIC', name)}\n{remark}\n\n"
 
 
-def _table(about: str, random: Random) -> str:
+def _table(subject: Subject, random: Random) -> str:
+    """A comparison of the two things that the question names, if it names two."""
+    pair = _PAIR.search(subject.question)
+    one, two = (pair[1], pair[2]) if pair else ("First option", "Second option")
     rows = random.sample(texts.TABLE_ROWS, random.randint(3, 5))
-    lines = ["| Aspect | First option | Second option | Weight |", "|:--|:--|:--|--:|"]
-    lines += [f"| {aspect} | {one} | {two} | {random.randint(1, 9)} |" for aspect, one, two in rows]
-    return f"### {about[:1].upper()}{about[1:]} at a glance\n\n" + "\n".join(lines) + "\n\n"
+    lines = [f"| Aspect | {_upper(one)} | {_upper(two)} | Weight |", "|:--|:--|:--|--:|"]
+    lines += [f"| {aspect} | {left} | {right} | {random.randint(1, 9)} |" for aspect, left, right in rows]
+    return f"### {_upper(subject.topic)} at a glance\n\n" + "\n".join(lines) + "\n\n"
 
 
-def _math(about: str, random: Random) -> str:
-    return random.choice(texts.MATH).replace("TOPIC", about) + "\n\n"
+def _math(subject: Subject, random: Random) -> str:
+    return random.choice(texts.MATH).replace("TOPIC", subject.topic) + "\n\n"
 
 
-def _steps(about: str, random: Random) -> str:
-    steps = random.sample(texts.STEPS, random.randint(3, 5))
+def _steps(subject: Subject, random: Random) -> str:
     lines = []
-    for number, (step, details) in enumerate(steps, 1):
+    for number, (step, details) in enumerate(random.sample(texts.STEPS, random.randint(3, 5)), 1):
         lines.append(f"{number}. **{step}**")
-        lines += [f"   - {detail.format(topic=about)}" for detail in details]
+        lines += [f"   - {detail.format(topic=subject.topic)}" for detail in details]
     return _heading(random) + "\n".join(lines) + "\n\n"
 
 
-def _list(about: str, random: Random) -> str:
-    items = [f"- {item.format(topic=about)}" for item in random.sample(texts.ITEMS, random.randint(3, 6))]
+def _list(subject: Subject, random: Random) -> str:
+    items = [f"- {item.format(topic=subject.topic)}" for item in random.sample(texts.ITEMS, random.randint(3, 6))]
     return _heading(random) + "\n".join(items) + "\n\n"
 
 
-def _quote(about: str, random: Random) -> str:
-    return random.choice(texts.QUOTES).format(topic=about) + "\n\n"
+def _quote(subject: Subject, random: Random) -> str:
+    return random.choice(texts.QUOTES).format(topic=subject.topic) + "\n\n"
 
 
-_PARTS: dict[str, Callable[[str, Random], str]] = {
+def _upper(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+_PARTS: dict[str, Callable[[Subject, Random], str]] = {
     "code": _code,
     "table": _table,
     "math": _math,
