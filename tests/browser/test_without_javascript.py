@@ -67,7 +67,8 @@ def test_an_empty_message_is_refused_with_a_sentence(page):
 
 
 def test_theme_rename_and_delete(page):
-    page.get_by_role("button", name=re.compile("dark", re.IGNORECASE)).first.click()
+    page.get_by_role("button", name=re.compile("Account")).click()
+    page.get_by_role("button", name="Dark").click()
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     send(page, f"To be deleted {FAST} [[length=10]]")
     wait_until_done(page)
