@@ -46,7 +46,10 @@
   function announce() {
     const isRunning = running();
     if (isRunning && !wasRunning) say('Generating');
-    if (!isRunning && wasRunning) say(outcome());
+    if (!isRunning && wasRunning) {
+      say(outcome());
+      hint(''); // "an answer is still being written" is no longer true
+    }
     wasRunning = isRunning;
   }
 
@@ -145,6 +148,8 @@
     restore();
     if (thread) follow();
   });
+
+  addEventListener('online', () => find('#composer-hint') && hint(''));
 
   /* 5 composer */
 
