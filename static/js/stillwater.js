@@ -41,12 +41,15 @@
   /* 2 announcements */
 
   const say = (words) => { find('#status').textContent = words; };
-  let wasRunning = running();
+  let wasRunning = false;
 
   function announce() {
     const isRunning = running();
     if (isRunning && !wasRunning) say('Generating');
-    if (!isRunning && wasRunning) say(outcome());
+    if (!isRunning && wasRunning) {
+      say(outcome());
+      hint(''); // "an answer is still being written" is no longer true
+    }
     wasRunning = isRunning;
   }
 
@@ -146,6 +149,8 @@
     if (thread) follow();
   });
 
+  addEventListener('online', () => find('#composer-hint') && hint(''));
+
   /* 5 composer */
 
   const draft = `draft:${location.pathname}`;
@@ -166,6 +171,7 @@
   /** Take away what was sent, and only that: one may have gone on typing. */
   function sent(typed) {
     text.value = text.value.startsWith(typed) ? text.value.slice(typed.length) : text.value;
+    find('#stop-first').checked = false; // to interrupt is a decision for one message
     following = true;
     changed();
     focusComposer();
@@ -209,8 +215,9 @@
     if (!message || source.matches('.stream, a')) return;
     const act = button?.dataset.act;
     const index = [...thread.children].indexOf(message);
-    place = { message, index, act, moves: act === 'previous' || act === 'next', bottom: message.getBoundingClientRect().bottom };
-    following = !place.moves;
+    const moves = act === 'previous' || act === 'next';
+    place = { message, index, act, moves, bottom: message.getBoundingClientRect().bottom };
+    following = !moves;
   }
 
   function restore() {
@@ -318,6 +325,7 @@
     if (text.value) text.setSelectionRange(text.value.length, text.value.length);
     focusComposer();
   }
+  announce();
   if (thread) {
     const arrived = performance.getEntriesByType('navigation')[0]?.type === 'navigate';
     if (arrived && (!location.hash || location.hash === '#latest')) toLatest();
