@@ -39,9 +39,17 @@ def request_for(generation: Generation) -> ChatRequest:
     earlier = branch(message.parent)
     return ChatRequest(
         messages=tuple(_chat_messages(message.conversation.system_prompt, earlier)),
-        parameters=dict(message.conversation.parameters),
+        parameters=_parameters(generation),
         partial=answer_text(message) if generation.kind == Generation.Kind.CONTINUE else "",
     )
+
+
+def _parameters(generation: Generation) -> dict[str, float | int | str]:
+    parameters = dict(generation.message.conversation.parameters)
+    if generation.model is not None and generation.model.is_demo:
+        # The demo says the same to the same words: another version, which has another id, is to differ.
+        parameters.setdefault("seed", generation.message_id.int % 1_000_000)
+    return parameters
 
 
 def _chat_messages(system_prompt: str, messages: list[Message]) -> Iterator[ChatMessage]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import uuid
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ logger = logging.getLogger(__name__)
 TITLE_SECONDS = 20
 LONGEST_TITLE = 80
 EXCERPT_CHARACTERS = 1_000
+_DIRECTIVE = re.compile(r"\[\[[a-z]+=[^\]\s]*\]\]")  # what only the demo model understands
 INSTRUCTION = (
     "Write a title for this conversation: at most six words, in its language, no quotation marks, no full stop. "
     "Answer with the title alone."
@@ -36,7 +38,7 @@ class Task:
 
 def first_words(text: str) -> str:
     """Return the beginning of a message as a title."""
-    words = " ".join(text.replace("\0", "").split())
+    words = " ".join(_DIRECTIVE.sub("", text.replace("\0", "")).split())
     return words if len(words) <= LONGEST_TITLE else words[: LONGEST_TITLE - 1].rsplit(" ", 1)[0] + "…"
 
 
