@@ -6,7 +6,7 @@ for a bare relay of the same stream and then for Stillwater on a fresh SQLite da
 - first text: from the request (for Stillwater the POST of the message, then the stream) to the first visible text, one
   at a time, with a provider that answers at once;
 - delay: from the moment the provider sent a token to the moment this client read it, over all streams;
-- late: how far behind its pace the last token of the slowest stream was;
+- pace: tokens that arrived, of those that were sent meanwhile; less than 100 % is falling behind;
 - CPU: user and system seconds of the server for each 1,000 tokens; memory: its growth for each stream.
 """
 
@@ -35,6 +35,8 @@ from tests.server import STREAM_URL, Client, Server, free_port
 STAMP = re.compile(rb"\bq[0-9a-z]{6,10}\b")
 TICKS = os.sysconf("SC_CLK_TCK")
 FIRST_TEXT_ROUNDS = 30
+STARTS_PER_SECOND = 10
+SETTLE_SECONDS = 3
 _writers: list[asyncio.StreamWriter] = []  # a writer that nobody holds closes its connection
 
 
@@ -45,7 +47,8 @@ class Result:
     name: str
     first_text_ms: list[float] = field(default_factory=list)
     delays_ms: list[float] = field(default_factory=list)
-    last_ms: list[float] = field(default_factory=list)
+    counting: bool = False
+    expected: float = 0.0
     tokens: int = 0
     cpu_seconds: float = 0.0
     wall_seconds: float = 0.0
@@ -126,10 +129,10 @@ async def read_stream(reader: asyncio.StreamReader, result: Result) -> None:
         for word in STAMP.findall(seen[: len(seen) - 12]):
             if word > newest:
                 newest = word
-                result.delays_ms.append((now - moment(word.decode())) * 1000)
-                result.tokens += 1
+                if result.counting:
+                    result.delays_ms.append((now - moment(word.decode())) * 1000)
+                    result.tokens += 1
         rest = seen[-24:]
-    result.last_ms.append((time.monotonic() - moment(newest.decode())) * 1000)
 
 
 class Visitor:
@@ -196,26 +199,22 @@ async def first_text_of_stillwater(server: Server, result: Result) -> None:
         result.first_text_ms.append((time.monotonic() - started) * 1000)
 
 
-async def load(pid: int, streams: int, result: Result, open_stream) -> None:
-    """Open all streams over one second and read them to their end."""
-    before, cpu, started = memory_bytes(pid), cpu_seconds(pid), time.monotonic()
-    peak = before
+async def load(pid: int, streams: int, seconds: float, result: Result, open_stream) -> None:
+    """Open the streams one after the other; when all run, measure for some seconds."""
+    before = memory_bytes(pid)
 
     async def one(number: int) -> None:
-        await asyncio.sleep(number / streams)
+        await asyncio.sleep(number / STARTS_PER_SECOND)
         await read_stream(await open_stream(), result)
 
-    async def watch() -> None:
-        nonlocal peak
-        while True:
-            await asyncio.sleep(0.5)
-            peak = max(peak, memory_bytes(pid))
-
-    watcher = asyncio.create_task(watch())
-    await asyncio.gather(*(one(number) for number in range(streams)))
-    watcher.cancel()
+    reading = asyncio.gather(*(one(number) for number in range(streams)))
+    await asyncio.sleep(streams / STARTS_PER_SECOND + SETTLE_SECONDS)
+    cpu, started, result.counting = cpu_seconds(pid), time.monotonic(), True
+    await asyncio.sleep(seconds)
+    result.counting = False
     result.cpu_seconds, result.wall_seconds = cpu_seconds(pid) - cpu, time.monotonic() - started
-    result.memory_bytes = (peak - before) // streams
+    result.memory_bytes = (memory_bytes(pid) - before) // streams
+    await reading
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -224,18 +223,19 @@ def percentile(values: list[float], share: float) -> float:
 
 
 def report(results: list[Result]) -> None:
-    print(" " * 12 + "  first text  delay p50      p99  last late  CPU/1,000  one core      memory")
+    print(" " * 12 + "  first text  delay p50      p99   pace  CPU/1,000  one core      memory")
     for r in results:
         print(
             f"{r.name:12}{statistics.median(r.first_text_ms):9.1f} ms{percentile(r.delays_ms, 0.5):8.1f} ms"
-            f"{percentile(r.delays_ms, 0.99):6.0f} ms{max(r.last_ms):8.0f} ms{1e6 * r.cpu_seconds / r.tokens:8.1f} ms"
-            f"{100 * r.cpu_seconds / r.wall_seconds:8.0f} %{r.memory_bytes / 1024:9.0f} kB"
+            f"{percentile(r.delays_ms, 0.99):6.0f} ms{100 * r.tokens / r.expected:5.0f} %"
+            f"{1e6 * r.cpu_seconds / r.tokens:8.1f} ms{100 * r.cpu_seconds / r.wall_seconds:8.0f} %"
+            f"{r.memory_bytes / 1024:9.0f} kB"
         )
 
 
 def measure(streams: int, rate: float, seconds: float) -> list[Result]:
-    tokens = int(rate * seconds)
-    relayed, ours = Result("bare relay"), Result("Stillwater")
+    tokens = int(rate * (streams / STARTS_PER_SECOND + SETTLE_SECONDS + seconds + 2))
+    relayed, ours = (Result(name, expected=streams * rate * seconds) for name in ("bare relay", "Stillwater"))
     with provider(0, 20) as url:
         with relay(url) as (port, _pid):
             asyncio.run(first_text_of_relay(port, relayed))
@@ -243,7 +243,7 @@ def measure(streams: int, rate: float, seconds: float) -> list[Result]:
             asyncio.run(first_text_of_stillwater(server, ours))
     with provider(rate, tokens) as url:
         with relay(url) as (port, pid):
-            asyncio.run(load(pid, streams, relayed, lambda: request(port, "POST", "/", b"{}")))
+            asyncio.run(load(pid, streams, seconds, relayed, lambda: request(port, "POST", "/", b"{}")))
         with stillwater(url) as server:
             visitor = Visitor(server)
 
@@ -251,7 +251,7 @@ def measure(streams: int, rate: float, seconds: float) -> list[Result]:
                 address = await visitor.ask()
                 return await request(server.port, "GET", address, headers=visitor.headers)
 
-            asyncio.run(load(server.process.pid, streams, ours, open_stream))
+            asyncio.run(load(server.process.pid, streams, seconds, ours, open_stream))
     return [relayed, ours]
 
 

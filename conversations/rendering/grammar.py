@@ -86,14 +86,19 @@ def _math_block(_self: RendererHTML, tokens: Sequence[Token], index: int, _optio
 
 
 def _code(_self: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, _env: Any) -> str:
-    token = tokens[index]
+    begin, lines, end = code_pieces(tokens[index])
+    return begin + "".join(lines) + end
+
+
+def code_pieces(token: Token) -> tuple[str, list[str], str]:
+    """Return a code block as what stands before its lines, the lines, each with balanced tags, and what follows."""
     language = language_of(token.info)
     name = f' class="language-{escapeHtml(language)}"' if language else ""
-    return (
+    begin = (
         f'<figure class="code"><figcaption><span class="lang">{escapeHtml(language or "text")}</span>'
-        f'<button type="button" class="copy">Copy</button></figcaption>'
-        f'<pre tabindex="0"><code{name}>{highlighted(token.content, language)}</code></pre></figure>\n'
+        f'<button type="button" class="copy">Copy</button></figcaption><pre tabindex="0"><code{name}>'
     )
+    return begin, highlighted(token.content, language).splitlines(keepends=True), "</code></pre></figure>\n"
 
 
 def _link_open(_self: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, _env: Any) -> str:

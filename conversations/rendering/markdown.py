@@ -7,11 +7,12 @@ that are shown as they are, escaped.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from html import escape
 
 from markdown_it.token import Token
 
-from conversations.rendering.grammar import parser
+from conversations.rendering.grammar import code_pieces, parser
 from conversations.rendering.sanitising import sanitise
 
 RENDERER_VERSION = "1"
@@ -27,7 +28,8 @@ def render(text: str, *, id_prefix: str = "") -> str:
     """Return the canonical HTML of a complete text. `id_prefix` begins every id in it."""
     if too_costly(text):
         return render_plain(text)
-    return sanitise(_complete.render(normalised(text), {"id_prefix": id_prefix}))
+    env: dict[str, object] = {"id_prefix": id_prefix}
+    return render_tokens(_complete.parse(normalised(text), env), env)
 
 
 def render_plain(text: str) -> str:
@@ -37,7 +39,28 @@ def render_plain(text: str) -> str:
 
 def render_tokens(tokens: list[Token], env: dict[str, object]) -> str:
     """Return the HTML of some blocks of a parsed text."""
-    return sanitise(_complete.renderer.render(tokens, _complete.options, env))
+    html, begin = [], 0
+    for index, token in enumerate(tokens):
+        if token.level == 0 and token.type in {"fence", "code_block"}:
+            html += [_render(tokens[begin:index], env), _render_code(token)]
+            begin = index + 1
+    return "".join([*html, _render(tokens[begin:], env)])
+
+
+def _render(tokens: list[Token], env: dict[str, object]) -> str:
+    return sanitise(_complete.renderer.render(tokens, _complete.options, env)) if tokens else ""
+
+
+def _render_code(token: Token) -> str:
+    """Clean code line by line: while a block grows, all its lines but the last have been cleaned before."""
+    begin, lines, end = code_pieces(token)
+    frame = _sanitise_once(f"{begin}{_HERE}{end}")
+    before, _, after = frame.partition(_HERE)
+    return before + "".join(map(_sanitise_once, lines)) + after
+
+
+_HERE = "\N{OBJECT REPLACEMENT CHARACTER}"
+_sanitise_once = lru_cache(maxsize=16_384)(sanitise)
 
 
 def normalised(text: str) -> str:
