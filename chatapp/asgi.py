@@ -1,4 +1,4 @@
-"""The ASGI application: event streams go to their consumer, everything else to Django."""
+"""The ASGI application: event streams go to their consumer, static files from memory, everything else to Django."""
 
 from __future__ import annotations
 
@@ -8,13 +8,20 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from django.core.asgi import get_asgi_application
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "chatapp.settings")
-django_application = get_asgi_application()
+django.setup(set_prefix=False)
 
-from channels.routing import URLRouter  # noqa: E402 - needs Django to be set up
+from asgiref.sync import sync_to_async  # noqa: E402 - what follows needs Django to be set up
+from channels.routing import URLRouter  # noqa: E402
+from django.conf import settings  # noqa: E402
+from django.core.handlers.asgi import ASGIHandler  # noqa: E402
+from django.core.handlers.base import BaseHandler  # noqa: E402
+from django.http import HttpRequest  # noqa: E402
+from django.http.response import HttpResponseBase  # noqa: E402
 from django.urls import path, re_path  # noqa: E402
+from servestatic import ServeStaticASGI  # noqa: E402
 
 from conversations import dispatch  # noqa: E402
 from conversations.consumers import StreamConsumer  # noqa: E402
@@ -24,11 +31,42 @@ logger = logging.getLogger(__name__)
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
+HASHED_NAME = r"^.+\.[0-9a-f]{12}\..+$"
+
+
+class OneThreadHandler(ASGIHandler):
+    """Django's handler, with middleware and view of a request in one thread.
+
+    Our views and middleware are synchronous; the handler as it comes changes to a thread and back for each middleware.
+    """
+
+    def __init__(self) -> None:
+        BaseHandler.__init__(self)
+        self.load_middleware(is_async=False)
+
+    async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
+        """Answer in the thread of this request."""
+        return await sync_to_async(self.get_response, thread_sensitive=True)(request)
+
+
+def _static_headers(headers: Any, _path: str, _url: str) -> None:
+    headers["X-Content-Type-Options"] = "nosniff"
+    headers["Cross-Origin-Resource-Policy"] = "same-origin"
+
+
 router = URLRouter(
     [
         path("generations/<uuid:generation_id>/stream", StreamConsumer.as_asgi()),
-        re_path(r"", django_application),  # type: ignore[arg-type] # an ASGI application, as URLRouter takes them
+        re_path(r"", OneThreadHandler()),  # type: ignore[arg-type] # an ASGI application, as URLRouter takes them
     ]
+)
+site = ServeStaticASGI(
+    router,
+    root=str(settings.STATIC_ROOT),
+    prefix=settings.STATIC_URL,
+    immutable_file_test=HASHED_NAME,
+    add_headers_function=_static_headers,
+    allow_all_origins=False,
 )
 
 
@@ -59,7 +97,7 @@ async def _http(scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await send(message)
 
     try:
-        await router({**scope, "server_send": send}, receive, watched_send)
+        await site({**scope, "server_send": send}, receive, watched_send)
     except asyncio.CancelledError:
         if started:  # the server is going down: a body that ends is a stream that its client resumes elsewhere
             await send({"type": "http.response.body", "body": b"", "more_body": False})

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Iterator
 from typing import cast
 
 from django.conf import settings
+from django.db.models import Prefetch
 
 from conversations.models import ChatModel, Generation, Message
 from conversations.providers.base import ChatMessage, ChatRequest, Deadlines, Endpoint, Prefill, Role
 
 
 def branch(leaf: Message | None) -> list[Message]:
-    """Return the messages from the root to `leaf`, with their generations, in two queries."""
+    """Return the messages from the root to `leaf`, with their generations, in three queries."""
     if leaf is None:
         return []
-    everything = Message.objects.filter(conversation=leaf.conversation_id).prefetch_related("generations__model")
-    by_id = {message.pk: message for message in everything}
-    path = []
-    current = by_id.get(leaf.pk)
+    parents = dict(Message.objects.filter(conversation=leaf.conversation_id).values_list("pk", "parent_id"))
+    path: list[uuid.UUID] = []
+    current: uuid.UUID | None = leaf.pk
     while current is not None:
         path.append(current)
-        current = by_id.get(current.parent_id) if current.parent_id else None
-    return path[::-1]
+        current = parents.get(current)
+    generations = Generation.objects.defer("timeline").select_related("model")
+    rows = Message.objects.filter(pk__in=path).prefetch_related(Prefetch("generations", generations)).in_bulk()
+    return [rows[pk] for pk in reversed(path) if pk in rows]
 
 
 def answer_text(message: Message) -> str:

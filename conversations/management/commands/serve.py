@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import gc
 import socket
+import sys
 from typing import Any
 
 from daphne.server import Server
@@ -20,6 +22,7 @@ from conversations import catalogue, dispatch
 
 reactor: Any = twisted_reactor  # made at run time: its declared interfaces are not all it has
 BACKLOG = 1024  # Daphne's default of 50 refuses connections when many clients come back at once
+SWITCH_SECONDS = 0.001  # a view thread waits this long for a busy event loop; Python's default is five times that
 ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - addresses to listen on, and where to find them
 
 
@@ -43,6 +46,9 @@ class Command(BaseCommand):
         )
         reactor.callLater(0, dispatch.attach)
         reactor.addSystemEventTrigger("before", "shutdown", _shut_down)
+        sys.setswitchinterval(SWITCH_SECONDS)
+        gc.collect()
+        gc.freeze()  # what is loaded by now stays: the collector need not walk through it again and again
         server.run()
 
     def _greet(self) -> None:
