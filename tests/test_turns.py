@@ -1,4 +1,4 @@
-"""What a user can do, in the database. The dispatch is attached to a loop that starts nothing, unless a test says so."""
+"""What a user can do, in the database; what is handed over to be started is noted, and not started."""
 
 from __future__ import annotations
 
