@@ -39,3 +39,8 @@ def _plain_static_files(settings) -> None:
         **settings.STORAGES,
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
     }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests come last: Playwright keeps its event loop running, and no other can run beside it."""
+    items.sort(key=lambda item: "tests/browser/" in item.nodeid)
