@@ -75,7 +75,14 @@ def test_a_model_with_a_dangerous_field_is_refused(staff_client, fields, sentenc
 
 def test_a_model_can_be_added_and_is_offered(staff_client):
     make_model()
-    values = {"label": "Mine", "base_url": "http://127.0.0.1:9/v1", "model_name": "m", "position": "0", "prefill": "", "enabled": "on"}
+    values = {
+        "label": "Mine",
+        "base_url": "http://127.0.0.1:9/v1",
+        "model_name": "m",
+        "position": "0",
+        "prefill": "",
+        "enabled": "on",
+    }
     assert staff_client.post(page("chatmodel_add"), values).status_code == 302
     html = staff_client.get("/").content.decode()
     assert ">Mine</option>" in html

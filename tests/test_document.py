@@ -154,7 +154,7 @@ async def test_a_position_ahead_of_the_server_is_replaced(generation):
         async with asyncio.timeout(3):
             while not document.state.position.characters:
                 await document.changed(document.version, 1)
-        viewer = Viewer(page_of(generation).replace("-body\">", "-body\">A forged past."))
+        viewer = Viewer(page_of(generation).replace('-body">', '-body">A forged past.'))
         viewer.take(sse.message(document.frame(Position(99, 99_999)).data).decode().strip("\n"))
         assert "forged" not in viewer.answer()
         assert "Some words." in viewer.answer()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given, settings
@@ -263,6 +264,13 @@ def test_nothing_shown_is_lost_when_a_block_settles():
         length = len(shown_text(parse(renderer.snapshot() + renderer.tail.html)))
         assert length >= longest - 1
         longest = max(longest, length)
+
+
+def test_threads_do_not_disturb_each_other():
+    texts = [f"{SAMPLE}\n\nhttps://example.org/{number} and [x](http://e.example/{number})" for number in range(24)]
+    expected = [render(text) for text in texts]
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(render, texts * 4)) == expected * 4
 
 
 MARKDOWN = st.lists(

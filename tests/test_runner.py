@@ -70,7 +70,7 @@ async def test_two_runs_at_once_write_one_answer(transactional_db):
 async def test_stop_ends_an_answer_at_once_and_keeps_its_text(process):
     generation = await ask("A long one [[speed=50]] [[length=2000]]")
     async with asyncio.timeout(5):
-        while not await Delta.objects.filter(generation=generation).aexists():
+        while not await Delta.objects.filter(generation=generation).aexists():  # noqa: ASYNC110 - the database tells nobody
             await asyncio.sleep(0.02)
     conversation = await Conversation.objects.select_related("owner").aget()
     await reader.call(turns.stop, conversation)
@@ -149,7 +149,7 @@ async def test_deleting_the_conversation_ends_its_writer(process):
     conversation = await Conversation.objects.select_related("owner").aget()
     await reader.call(turns.delete, conversation)
     async with asyncio.timeout(3):
-        while generation.pk in runner._attempts:
+        while generation.pk in runner._attempts:  # noqa: ASYNC110 - the database tells nobody
             await asyncio.sleep(0.02)
     assert await Generation.objects.acount() == await Delta.objects.acount() == 0
 
@@ -173,7 +173,7 @@ async def test_the_title_comes_from_the_model_after_the_first_answer(process):
     generation = await ask(f"How do glaciers move? {FAST} [[length=20]]")
     await ended(generation)
     async with asyncio.timeout(5):
-        while (await Conversation.objects.aget()).title_source != "model":
+        while (await Conversation.objects.aget()).title_source != "model":  # noqa: ASYNC110 - the database tells nobody
             await asyncio.sleep(0.02)
     conversation = await Conversation.objects.aget()
     assert conversation.title

@@ -1,4 +1,4 @@
-"""A real server asks a real provider over a socket: what users, and logs, see of its faults; Stop reaches its socket."""
+"""A real server asks a real provider over a socket: what users and logs see of its faults; how Stop reaches it."""
 
 from __future__ import annotations
 

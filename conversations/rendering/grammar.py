@@ -1,7 +1,7 @@
 """The Markdown that models write: CommonMark, GFM's tables, strikethrough, task lists and links, footnotes, LaTeX.
 
-`parser` makes markdown-it parsers; the render rules below say what their tokens look like. The HTML holds no style, no
-script and no attribute that a model chose, but for link targets, titles and the words of the text.
+`make_parser` makes markdown-it parsers; the render rules below say what their tokens look like. The HTML has no style,
+no script and no attribute that a model chose, but for link targets, titles and the words of the text.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _ALIGN = re.compile(r"text-align:(left|center|right)")
 _BLOCKS = {"paragraph_open", "heading_open", "blockquote_open", "bullet_list_open", "ordered_list_open"}
 
 
-def parser(*, footnotes: bool) -> MarkdownIt:
+def make_parser(*, footnotes: bool) -> MarkdownIt:
     """Return a parser; `footnotes` says whether to put the notes at the end, as a complete text wants them."""
     md = MarkdownIt("commonmark", {"html": False, "linkify": True, "maxNesting": DEEPEST})
     md.enable(["table", "strikethrough", "linkify"])

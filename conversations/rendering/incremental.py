@@ -15,10 +15,11 @@ from typing import cast
 
 from markdown_it.token import Token
 
-from conversations.rendering.grammar import parser
+from conversations.rendering.grammar import make_parser
 from conversations.rendering.markdown import normalised, render_plain, render_tokens, too_costly
+from conversations.rendering.pool import Pool
 
-_open = parser(footnotes=False)
+_open = Pool(lambda: make_parser(footnotes=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ class IncrementalRenderer:
         if too_costly(text):
             return render_plain(text)
         env = self._environment()
-        return render_tokens(_without_notes(_open.parse(text, env)), env)
+        return render_tokens(_without_notes(_parsed(text, env)), env)
 
     def _environment(self) -> dict[str, object]:
         """Return what a parse may change: a definition on a line that is not complete must not outlive it."""
@@ -94,7 +95,7 @@ class IncrementalRenderer:
         if too_costly(complete):
             return
         env = self._environment()
-        tokens = _open.parse(complete, env)
+        tokens = _parsed(complete, env)
         starts = [index for index, token in enumerate(tokens) if token.level == 0 and token.nesting >= 0]
         if len(starts) < 2:  # noqa: PLR2004 - the last block is open
             return
@@ -104,6 +105,11 @@ class IncrementalRenderer:
             if html:
                 self._settled.append(Fragment("", html))
         self._rest = _lines_from(self._rest, tokens[starts[-1]])
+
+
+def _parsed(text: str, env: dict[str, object]) -> list[Token]:
+    with _open.one() as parser:
+        return parser.parse(text, env)
 
 
 def _without_notes(tokens: list[Token]) -> list[Token]:
@@ -119,4 +125,4 @@ def _without_notes(tokens: list[Token]) -> list[Token]:
 
 def _lines_from(text: str, block: Token) -> str:
     line = block.map[0] if block.map else 0
-    return "".join(text.splitlines(keepends=True)[line:])
+    return "\n".join(text.split("\n")[line:])  # what Markdown calls a line, and nothing else

@@ -12,7 +12,8 @@ from html import escape
 
 from markdown_it.token import Token
 
-from conversations.rendering.grammar import code_pieces, parser
+from conversations.rendering.grammar import code_pieces, make_parser
+from conversations.rendering.pool import Pool
 from conversations.rendering.sanitising import sanitise
 
 RENDERER_VERSION = "1"
@@ -21,7 +22,7 @@ MOST_BRACKETS = 400  # open brackets in one block: their cost is quadratic
 MOST_CELLS = 60  # columns of a table: a short row is padded to the width of its header
 DEEPEST_QUOTE = 40
 _QUOTES = re.compile(rf"^[ >]{{{2 * DEEPEST_QUOTE},}}", re.MULTILINE)
-_complete = parser(footnotes=True)
+_complete = Pool(lambda: make_parser(footnotes=True))
 
 
 def render(text: str, *, id_prefix: str = "") -> str:
@@ -29,7 +30,8 @@ def render(text: str, *, id_prefix: str = "") -> str:
     if too_costly(text):
         return render_plain(text)
     env: dict[str, object] = {"id_prefix": id_prefix}
-    return render_tokens(_complete.parse(normalised(text), env), env)
+    with _complete.one() as parser:
+        return render_tokens(parser.parse(normalised(text), env), env)
 
 
 def render_plain(text: str) -> str:
@@ -48,7 +50,10 @@ def render_tokens(tokens: list[Token], env: dict[str, object]) -> str:
 
 
 def _render(tokens: list[Token], env: dict[str, object]) -> str:
-    return sanitise(_complete.renderer.render(tokens, _complete.options, env)) if tokens else ""
+    if not tokens:
+        return ""
+    with _complete.one() as parser:
+        return sanitise(parser.renderer.render(tokens, parser.options, env))
 
 
 def _render_code(token: Token) -> str:

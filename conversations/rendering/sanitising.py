@@ -11,6 +11,8 @@ import re
 
 from bleach.sanitizer import Cleaner
 
+from conversations.rendering.pool import Pool
+
 PROTOCOLS = ("http", "https", "mailto")
 HTML_TAGS = """
     p br hr em strong s code pre blockquote ul ol li h3 h4 h5 h6 a span div figure figcaption button sup section
@@ -60,9 +62,10 @@ def _allowed(tag: str, name: str, value: str) -> bool:
     return name in _FREE.get(tag, ())
 
 
-_cleaner = Cleaner(tags=TAGS, attributes=_allowed, protocols=PROTOCOLS)
+_cleaners = Pool(lambda: Cleaner(tags=TAGS, attributes=_allowed, protocols=PROTOCOLS))
 
 
 def sanitise(html: str) -> str:
     """Return `html` without anything that is not on the list; `<` and `>` in attributes are escaped."""
-    return str(_cleaner.clean(html))
+    with _cleaners.one() as cleaner:
+        return str(cleaner.clean(html))
