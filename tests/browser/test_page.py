@@ -73,6 +73,7 @@ def test_a_double_click_sends_once(page):
 def test_the_reader_who_scrolls_up_is_left_there(page):
     page.set_viewport_size({"width": 900, "height": 400})
     ask(page, "Scroll [[speed=60]] [[length=500]]")
+    expect(body(page)).not_to_be_empty()
     for _ in range(200):
         if page.evaluate("document.documentElement.scrollHeight > innerHeight + 400"):
             break
