@@ -10,7 +10,6 @@ import asyncio
 import re
 import uuid
 from collections.abc import Awaitable, Callable
-from http.cookies import CookieError, SimpleCookie
 from importlib import import_module
 from typing import Any
 from urllib.parse import parse_qs
@@ -18,7 +17,7 @@ from urllib.parse import parse_qs
 from channels.generic.http import AsyncHttpConsumer
 from django.conf import settings
 from django.contrib.auth import get_user
-from django.http import HttpRequest
+from django.http import HttpRequest, parse_cookie
 from django.http.request import split_domain_port, validate_host
 
 from conversations.live import sse
@@ -165,9 +164,8 @@ async def _disconnected(receive: Callable[[], Awaitable[Any]]) -> None:
 
 def visible_message(generation_id: uuid.UUID, cookies: str) -> uuid.UUID | None:
     """Return the message that a generation writes if the session in `cookies` may see it. Blocks on the database."""
-    try:
-        session_key = SimpleCookie(cookies)[settings.SESSION_COOKIE_NAME].value
-    except (KeyError, CookieError):
+    session_key = parse_cookie(cookies).get(settings.SESSION_COOKIE_NAME)
+    if not session_key:
         return None
     request = HttpRequest()
     request.session = import_module(settings.SESSION_ENGINE).SessionStore(session_key)

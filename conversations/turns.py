@@ -10,7 +10,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from chatapp.accounts.models import User
@@ -58,12 +58,17 @@ class Turn:
 
 def start(user: User, *, text: str, model: ChatModel | None, request_key: uuid.UUID) -> Turn:
     """Begin a conversation with a first message. Raises `TurnRefused` when the key is somebody else's."""
-    with transaction.atomic():
-        if (repeated := _repeated(user, request_key)) is not None:
-            return repeated
-        conversation = Conversation.objects.create(owner=user, title=first_words(text), model=model)
-        audit.record(user, "conversation.start", conversation_id=conversation.pk)
-        return _ask(conversation, parent=None, text=text, request_key=request_key)
+    if (repeated := _repeated(user, request_key)) is not None:
+        return repeated
+    try:
+        with transaction.atomic():
+            conversation = Conversation.objects.create(owner=user, title=first_words(text), model=model)
+            audit.record(user, "conversation.start", conversation_id=conversation.pk)
+            return _ask(conversation, parent=None, text=text, request_key=request_key)
+    except IntegrityError:  # the same request, a moment earlier: there is no row yet that both could lock
+        if (repeated := _repeated(user, request_key)) is None:
+            raise
+        return repeated
 
 
 def send(

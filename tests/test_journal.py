@@ -9,7 +9,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.db import connection
 
-from conversations.journal import Ending, Hint, Journal, fold, replay
+from conversations.journal import Ending, Hint, Journal, StoredDelta, fold, replay
 from conversations.journal.commit import storable
 from conversations.models import Delta, Generation
 from conversations.threads import DatabaseThreads
@@ -190,6 +190,19 @@ async def test_many_generations_share_commits(journal, database, monkeypatch):
     assert len(batches) < 10
     outputs = [row.output[0]["text"] async for row in Generation.objects.all()]
     assert outputs == ["0123456789"] * 20
+
+
+async def test_a_write_that_is_refused_harms_only_its_own_generation(journal, database):
+    good, bad = await database.call(
+        lambda: [make_running(make_conversation(user)) for user in [make_user("ada")] for _ in range(2)]
+    )
+    calls: list[str] = []
+    lanes = open_lane(journal, good), open_lane(journal, bad, calls)
+    journal.append(lanes[0], "text", "good")
+    lanes[1].pending.append(StoredDelta(0, "text", "\ud800", 0))  # what no database takes
+    await until(lambda: calls == ["fenced"] and journal._publish.text == "good")
+    await journal.finish(lanes[0], COMPLETED)
+    assert (await Generation.objects.aget(pk=good.pk)).output[0]["text"] == "good"
 
 
 async def test_replay_gives_what_is_after_a_number(journal, generation, database):

@@ -106,6 +106,27 @@ def test_two_sends_at_once_make_one_running_answer(transactional_db):
 
 
 @pytest.mark.django_db(transaction=True)
+def test_the_same_start_twice_at_once_makes_one_conversation(transactional_db):
+    user, model, key = make_user("ada"), make_model(), uuid.uuid4()
+    barrier, outcomes = threading.Barrier(4), []
+
+    def begin() -> None:
+        barrier.wait()
+        try:
+            outcomes.append(turns.start(user, text="Hello", model=model, request_key=key).repeated)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=begin) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == [False, True, True, True]
+    assert Conversation.objects.count() == Generation.objects.count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
 def test_regenerate_adds_a_version_and_keeps_the_old_one(user):
     generation = make_turn(make_conversation(user))
     turn = turns.regenerate(generation.message, request_key=uuid.uuid4())

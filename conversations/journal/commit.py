@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError
 
 from conversations.journal.storage import Ending, StoredDelta, Verdict, Write, write_batch
 from conversations.models import Generation
@@ -182,9 +182,21 @@ class Journal:
         return batch
 
     async def _commit(self, batch: list[tuple[Lane, Write]]) -> None:
+        """Commit together; when the database refuses that for what one of them holds, commit one by one.
+
+        Whoever is refused alone loses the right to write: the sweep ends the generation with what is durable of it.
+        """
         if not batch:
             return
-        verdicts = await self._write_until_durable([write for _, write in batch])
+        try:
+            verdicts = await self._write_until_durable([write for _, write in batch])
+        except (DatabaseError, ValueError):  # ValueError: what a driver raises for text that it cannot encode
+            if len(batch) > 1:
+                for single in batch:
+                    await self._commit([single])
+                return
+            logger.exception("Generation %s could not be written", batch[0][0].generation_id)
+            verdicts = {batch[0][0].generation_id: Verdict(current=False, running=False, stop_requested=False)}
         for lane, write in batch:
             self._settle(lane, write, verdicts[lane.generation_id])
 
