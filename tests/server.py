@@ -126,6 +126,17 @@ class Client:
         self.http.close()
 
 
+def finished(client: Client, path: str, seconds: float = 15) -> str:
+    """The page once its answer has ended."""
+    until = time.monotonic() + seconds
+    while True:
+        page = client.http.get(path).text
+        if "hx-sse:connect" not in page:
+            return page
+        assert time.monotonic() < until, "the answer never ended"
+        time.sleep(0.1)
+
+
 def stream_url(html: str) -> str:
     """The address of the stream in a page or fragment with a running answer."""
     return unescape(STREAM_URL.search(html)[1])

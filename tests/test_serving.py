@@ -12,7 +12,7 @@ import pytest
 
 from tests.provider_exchange import SECRET_ECHO
 from tests.provider_server import ProviderServer
-from tests.server import Client, Server, free_port, stream_url, visible_text
+from tests.server import Client, Server, finished, free_port, stream_url, visible_text
 from tests.viewer import Viewer
 
 KEY = "sk-planted-0123456789"
@@ -40,17 +40,6 @@ def client(server: Server) -> Iterator[Client]:
     client = Client(server)
     yield client
     client.close()
-
-
-def finished(client: Client, path: str, seconds: float = 15) -> str:
-    """The page once its answer has ended."""
-    until = time.monotonic() + seconds
-    while True:
-        page = client.http.get(path).text
-        if "hx-sse:connect" not in page:
-            return page
-        assert time.monotonic() < until, "the answer never ended"
-        time.sleep(0.1)
 
 
 def read_stream(client: Client, page: str) -> Viewer:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import httpx2
 import pytest
 
-from tests.server import Client, Server, stream_url
+from tests.server import Client, Server, finished, stream_url
 from tests.viewer import Viewer
 
 SHORT_LEASE = {"LEASE_SECONDS": "2"}
@@ -46,17 +46,6 @@ class Watcher(threading.Thread):
         return self.viewer.answer()
 
 
-def page_without_stream(client: Client, path: str, seconds: float = 15) -> str:
-    """The page once nothing runs there any more."""
-    until = time.monotonic() + seconds
-    while True:
-        page = client.http.get(path).text
-        if "hx-sse:connect" not in page:
-            return page
-        assert time.monotonic() < until, "the answer never ended"
-        time.sleep(0.2)
-
-
 @pytest.fixture
 def sign_in() -> Iterator[Callable[[Server], Client]]:
     """Sign in; all clients are closed at the end."""
@@ -86,7 +75,7 @@ def test_kill_loses_nothing_that_was_seen(start_server, sign_in):
     seen = watcher.viewer.answer()
     server.start()
     client = sign_in(server)
-    page = page_without_stream(client, path)
+    page = finished(client, path)
     assert Viewer(page).answer().startswith(seen)
     assert "The server was restarted while this answer was being written." in page
     assert "Continue" in page
@@ -114,7 +103,7 @@ def test_an_answer_goes_on_when_its_viewer_has_gone(start_server, sign_in):
     response = client.ask("A short one. [[speed=100]] [[length=120]]")
     with client.http.stream("GET", stream_url(response.text)) as stream:
         next(stream.iter_bytes())
-    page = page_without_stream(client, response.url.path)
+    page = finished(client, response.url.path)
     assert len(Viewer(page).answer()) > 200
     assert "restarted" not in page
     assert "WARNING" not in server.log.read_text()
