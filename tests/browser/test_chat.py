@@ -172,7 +172,7 @@ def test_edit_makes_a_branch(page):
 def test_reload_in_mid_answer_shows_the_text_and_goes_on(page):
     ask(page, "Reload me [[speed=60]] [[length=240]]")
     expect(body(page)).not_to_be_empty()
-    before = shown(page)
+    before = " ".join(body(page).inner_text().split())  # settled: an open end may still turn from `**` into bold
     page.reload(wait_until="domcontentloaded")
     assert shown(page).startswith(before)
     wait_until_done(page)
