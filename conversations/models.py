@@ -7,7 +7,6 @@ in `runner`; nothing here speaks HTTP or calls a provider.
 from __future__ import annotations
 
 import os
-import secrets
 import threading
 import time
 import uuid
@@ -38,11 +37,6 @@ def uuid7() -> uuid.UUID:
         milliseconds, counter = _uuid_last >> 12, _uuid_last & 0xFFF
     random = int.from_bytes(os.urandom(8), "big") & (2**62 - 1)
     return uuid.UUID(int=(milliseconds << 80) | (0x7 << 76) | (counter << 64) | (0b10 << 62) | random)
-
-
-def share_token() -> str:
-    """Return 128 random bits for a link that cannot be guessed."""
-    return secrets.token_urlsafe(16)
 
 
 class ChatModel(models.Model):
