@@ -1,201 +1,240 @@
 """The Markdown that models write: CommonMark, GFM's tables, strikethrough, task lists and links, footnotes, LaTeX.
 
-`make_parser` makes markdown-it parsers; the render rules below say what their tokens look like. The HTML has no style,
-no script and no attribute that a model chose, but for link targets, titles and the words of the text.
+`make_parser` makes markdown-it parsers, `HtmlRenderer` says what their tokens look like. The HTML has no style, no
+script and no attribute that a model chose, but for link targets, titles and the words of the text.
+
+What differs from CommonMark, and why: no raw HTML (it is text) and no indented or underlined surprises that would turn
+finished text into something else: a line of `---` under a paragraph is a rule, not an underline that makes a heading of
+it. Containers nest `DEEPEST` levels; deeper markers are text.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
-from latex2mathml.converter import convert
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import escapeHtml
 from markdown_it.renderer import RendererHTML
+from markdown_it.rules_block import StateBlock
+from markdown_it.rules_core import StateCore
 from markdown_it.token import Token
-from mdit_py_plugins.dollarmath import dollarmath_plugin
-from mdit_py_plugins.footnote import footnote_plugin
-from mdit_py_plugins.tasklists import tasklists_plugin
-from mdit_py_plugins.texmath import texmath_plugin
+from markdown_it.utils import EnvType, OptionsDict
 
-from conversations.rendering.highlighting import highlighted, language_of
+from conversations.rendering import elements, maths
+from conversations.rendering.elements import Element, Outline
+from conversations.rendering.footnotes import footnotes_plugin
+from conversations.rendering.highlighting import LineHighlighter, language_of
+from conversations.rendering.links import REL, host_note, host_of, safe_link
+from conversations.rendering.maths import maths_plugin
+from conversations.rendering.words import Release
 
-DEEPEST = 20
-LONGEST_FORMULA = 2_000
-LOWEST_HEADING = 6
-HEADING_OFFSET = 2  # a message stands under the page's h1 and its own h2
-REL = "noopener noreferrer nofollow ugc"
+DEEPEST = 16
+MOST_COLUMNS = 60  # of a table: a short row is padded to the width of its header
+MOST_OPENERS = 400  # brackets, dollars … in one block of text: what they cost grows with their square
 _ALIGN = re.compile(r"text-align:(left|center|right)")
-_BLOCKS = {"paragraph_open", "heading_open", "blockquote_open", "bullet_list_open", "ordered_list_open"}
+_INDENTATION = re.compile(r"\n[ \t]+")
+_Rule = Callable[[StateBlock, int, int, bool], bool]
 
 
-def make_parser(*, footnotes: bool) -> MarkdownIt:
-    """Return a parser; `footnotes` says whether to put the notes at the end, as a complete text wants them."""
-    md = MarkdownIt("commonmark", {"html": False, "linkify": True, "maxNesting": DEEPEST})
-    md.enable(["table", "strikethrough", "linkify"])
+def make_parser() -> MarkdownIt:
+    """Return a parser; one thread at a time may use it."""
+    md = MarkdownIt(
+        "commonmark",
+        {"html": False, "linkify": True, "tasklists": True, "maxNesting": 100},
+        renderer_cls=HtmlRenderer,
+    )
+    md.enable(["table", "strikethrough", "linkify"]).disable(["lheading", "html_block", "html_inline"])
     md.linkify.set({"fuzzy_link": False, "fuzzy_email": False, "fuzzy_ip": False})  # type: ignore[union-attr]
-    md.use(footnote_plugin, inline=False).use(tasklists_plugin)
-    md.use(dollarmath_plugin, allow_space=False, allow_digits=False, double_inline=True)
-    md.use(texmath_plugin, delimiters="brackets")
-    md.validateLink = _safe_link  # type: ignore[method-assign]
-    if not footnotes:
-        md.disable(["footnote_tail", "footnote_ref"])
-    for name, rule in RULES.items():
-        md.add_render_rule(name, rule)
+    md.use(footnotes_plugin).use(maths_plugin)
+    md.validateLink = safe_link  # type: ignore[method-assign]
+    _replace(md, "paragraph", _keep_wide_spaces)
+    for name, limit in (("list", _not_too_deep), ("blockquote", _not_too_deep), ("table", _not_too_wide)):
+        _limit(md, name, limit)
+    md.core.ruler.before("inline", "running_text", _prepare_running_text)
     md.core.ruler.push("page", _fit_into_page)
     return md
 
 
-def _safe_link(url: str) -> bool:
-    """Allow absolute links with a safe scheme: a relative one would lead into our own pages."""
-    return url.strip().lower().startswith(("http://", "https://", "mailto:"))
+def is_costly(text: str) -> bool:
+    """Whether the inline parser would take time out of proportion, because openers find no end."""
+    if all(text.count(character) <= MOST_OPENERS for character in "[<$*_~`\\"):
+        return False
+    release = Release(lambda _label: False)
+    for _ in release.cuts(text, ended=True):
+        if release.gave_up:
+            return True
+    return release.gave_up
 
 
-def _fit_into_page(state: Any) -> None:
-    """Mark blocks with their direction and move headings below the page's own."""
-    for token in state.tokens:
-        if token.type in _BLOCKS:
-            token.attrSet("dir", "auto")
-        if token.type in {"heading_open", "heading_close"}:
-            token.tag = f"h{min(LOWEST_HEADING, int(token.tag[1]) + HEADING_OFFSET)}"
-        if token.type in {"paragraph_open", "paragraph_close"}:
-            token.hidden = False  # tight and loose lists look alike: a list may turn loose while it grows
-        if token.type in {"th_open", "td_open"}:
-            align = _ALIGN.match(str(token.attrs.pop("style", "")))
-            if align:
-                token.attrSet("class", f"align-{align[1]}")
+def _replace(md: MarkdownIt, name: str, around: Callable[[_Rule], _Rule]) -> None:
+    rule = next(rule for rule in md.block.ruler.__rules__ if rule.name == name)
+    md.block.ruler.at(name, around(rule.fn), {"alt": rule.alt})
 
 
-def _math(source: str, *, block: bool) -> str:
-    try:
-        mathml = convert(source[:LONGEST_FORMULA], display="block" if block else "inline")
-    except Exception:
-        return f'<code class="math-source">{escapeHtml(source)}</code>'
-    return f'<div class="math-block">{mathml}</div>\n' if block else f'<span class="math">{mathml}</span>'
+def _limit(md: MarkdownIt, name: str, allowed: Callable[[StateBlock, int], bool]) -> None:
+    def around(original: _Rule) -> _Rule:
+        return lambda state, start, end, silent: allowed(state, start) and original(state, start, end, silent)
+
+    _replace(md, name, around)
 
 
-def _math_inline(_self: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, _env: Any) -> str:
-    return _math(tokens[index].content, block=False)
+def _keep_wide_spaces(original: _Rule) -> _Rule:
+    """A paragraph may begin with an ideographic space, which only looks like white space to Python."""
 
-
-def _math_block(_self: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, _env: Any) -> str:
-    return _math(tokens[index].content, block=True)
-
-
-def _code(_self: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, _env: Any) -> str:
-    begin, lines, end = code_pieces(tokens[index])
-    return begin + "".join(lines) + end
-
-
-def code_pieces(token: Token) -> tuple[str, list[str], str]:
-    """Return a code block as what stands before its lines, the lines, each with balanced tags, and what follows."""
-    language = language_of(token.info)
-    name = f' class="language-{escapeHtml(language)}"' if language else ""
-    begin = (
-        f'<figure class="code"><figcaption><span class="lang">{escapeHtml(language or "text")}</span>'
-        f'<button type="button" class="copy">Copy</button></figcaption><pre tabindex="0"><code{name}>'
-    )
-    return begin, highlighted(token.content, language).splitlines(keepends=True), "</code></pre></figure>\n"
-
-
-def _link_open(_self: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, _env: Any) -> str:
-    token = tokens[index]
-    if not token.attrGet("href"):
-        return "<a>"
-    title = token.attrGet("title")
-    title = f' title="{escapeHtml(str(title))}"' if title else ""
-    return f'<a href="{escapeHtml(str(token.attrGet("href")))}"{title} rel="{REL}" target="_blank">'
-
-
-def _link_close(_self: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, _env: Any) -> str:
-    """End a link, and say where it leads when its own words do not."""
-    level = tokens[index].level
-    start = next(i for i in range(index, -1, -1) if tokens[i].type == "link_open" and tokens[i].level == level)
-    words = "".join(token.content for token in tokens[start:index])
-    return "</a>" + _host(str(tokens[start].attrGet("href")), words)
-
-
-def _host(url: str, words: str) -> str:
-    try:
-        host = urlsplit(url).hostname or ""
-    except ValueError:
-        host = ""
-    return f'<span class="host">{escapeHtml(host)}</span>' if host and host not in words.lower() else ""
-
-
-def _image(_self: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, _env: Any) -> str:
-    """Show an image as a link: fetching it would tell its host who reads what."""
-    token = tokens[index]
-    url = str(token.attrGet("src"))
-    words = token.content or "image"
-    link = f'<a href="{escapeHtml(url)}" rel="{REL}" target="_blank" class="image">{escapeHtml(words)}</a>'
-    return link + _host(url, words)
-
-
-def _table_open(*_arguments: Any) -> str:
-    return '<div class="table" tabindex="0" role="region" aria-label="Table"><table>\n'
-
-
-def _table_close(*_arguments: Any) -> str:
-    return "</table></div>\n"
-
-
-def _html(_self: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, _env: Any) -> str:
-    """Show a task's box; nothing else makes HTML tokens, because raw HTML is off."""
-    checked = ' checked=""' if "checked" in tokens[index].content else ""
-    return f'<input type="checkbox" disabled="" aria-label="Task"{checked}>'
-
-
-def _footnote_name(tokens: Sequence[Token], index: int, env: Any) -> str:
-    return f"{env.get('id_prefix', '')}fn{int(tokens[index].meta['id']) + 1}"
-
-
-def _footnote_ref(_self: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, env: Any) -> str:
-    name = _footnote_name(tokens, index, env)
-    number = int(tokens[index].meta["id"]) + 1
-    again = int(tokens[index].meta.get("subId", 0))
-    return f'<sup class="footnote-ref"><a href="#{name}" id="{name}-{again}">{number}</a></sup>'
-
-
-def _footnote_open(_self: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, env: Any) -> str:
-    return f'<li id="{_footnote_name(tokens, index, env)}">'
-
-
-def _footnote_anchor(_self: RendererHTML, tokens: Sequence[Token], index: int, _options: Any, env: Any) -> str:
-    name = _footnote_name(tokens, index, env)
-    again = int(tokens[index].meta.get("subId", 0))
-    return f' <a href="#{name}-{again}" class="footnote-back">↩</a>'
-
-
-def _fixed(html: str) -> Any:
-    def rule(*_arguments: Any) -> str:
-        return html
+    def rule(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+        found = original(state, start, end, silent)
+        text = state.getLines(start, state.line, state.blkIndent, False)
+        state.tokens[-2].content = text.strip(" \t\n")
+        return found
 
     return rule
 
 
-RULES: dict[str, Any] = {
-    "math_inline": _math_inline,
-    "math_inline_double": _math_block,
-    "math_block": _math_block,
-    "math_block_label": _math_block,
-    "math_block_eqno": _math_block,
-    "fence": _code,
-    "code_block": _code,
-    "link_open": _link_open,
-    "link_close": _link_close,
-    "image": _image,
-    "table_open": _table_open,
-    "table_close": _table_close,
-    "html_inline": _html,
-    "html_block": _html,
-    "footnote_ref": _footnote_ref,
-    "footnote_open": _footnote_open,
-    "footnote_close": _fixed("</li>\n"),
-    "footnote_anchor": _footnote_anchor,
-    "footnote_block_open": _fixed('<section class="footnotes"><ol>\n'),
-    "footnote_block_close": _fixed("</ol></section>\n"),
-}
+def _not_too_deep(state: StateBlock, _start: int) -> bool:
+    return state.level < DEEPEST
+
+
+def _not_too_wide(state: StateBlock, start: int) -> bool:
+    return state.src.count("|", state.bMarks[start], state.eMarks[start]) <= MOST_COLUMNS
+
+
+def _prepare_running_text(state: StateCore) -> None:
+    """Take the indentation off lines, as CommonMark says; leave what would cost too much as it was written."""
+    for token in state.tokens:
+        if token.type == "inline":
+            token.content = _INDENTATION.sub("\n", token.content)
+            if is_costly(token.content):
+                token.type = "plain"
+
+
+def _fit_into_page(state: StateCore) -> None:
+    """Give headings their level in the page."""
+    outline = Outline(state.env.get("id_prefix", ""))
+    for token in state.tokens:
+        if token.type == "heading_open":
+            token.meta = {"element": outline.next(int(token.tag[1]))}
+
+
+class HtmlRenderer(RendererHTML):
+    """Tokens to HTML, without white space between blocks. Its methods are markdown-it's rules, by type of token."""
+
+    def plain(self, tokens: Sequence[Token], index: int, _options: OptionsDict, _env: EnvType) -> str:
+        return escapeHtml(tokens[index].content)
+
+    def paragraph_open(self, *_arguments: Any) -> str:
+        return elements.PARAGRAPH.begin  # in tight lists too: a list may turn loose while it grows
+
+    def paragraph_close(self, *_arguments: Any) -> str:
+        return elements.PARAGRAPH.end
+
+    def blockquote_open(self, *_arguments: Any) -> str:
+        return elements.QUOTE.begin
+
+    def blockquote_close(self, *_arguments: Any) -> str:
+        return elements.QUOTE.end
+
+    def bullet_list_open(self, *_arguments: Any) -> str:
+        return elements.bullets().begin
+
+    def bullet_list_close(self, *_arguments: Any) -> str:
+        return elements.bullets().end
+
+    def ordered_list_open(self, tokens: Sequence[Token], index: int, _options: OptionsDict, _env: EnvType) -> str:
+        start = tokens[index].attrGet("start")
+        return elements.numbers(1 if start is None else int(start)).begin
+
+    def ordered_list_close(self, *_arguments: Any) -> str:
+        return elements.numbers(1).end
+
+    def list_item_open(self, tokens: Sequence[Token], index: int, _options: OptionsDict, _env: EnvType) -> str:
+        checked = tokens[index].meta.get("checked")
+        return (elements.ITEM if checked is None else elements.task(checked=checked)).begin
+
+    def list_item_close(self, *_arguments: Any) -> str:
+        return elements.ITEM.end
+
+    def heading_open(self, tokens: Sequence[Token], index: int, _options: OptionsDict, _env: EnvType) -> str:
+        element: Element = tokens[index].meta["element"]
+        return element.begin
+
+    def heading_close(self, tokens: Sequence[Token], index: int, _options: OptionsDict, _env: EnvType) -> str:
+        opened = next(tokens[i] for i in range(index, -1, -1) if tokens[i].type == "heading_open")
+        element: Element = opened.meta["element"]
+        return element.end
+
+    def hr(self, *_arguments: Any) -> str:
+        return elements.RULE
+
+    def fence(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:  # noqa: ARG002 - a rule
+        language = language_of(tokens[idx].info)
+        element, lines = elements.code(language), LineHighlighter(language)
+        content = tokens[idx].content.removesuffix("\n")
+        html = "".join(lines.line(line) for line in content.split("\n")) if tokens[idx].content else ""
+        return element.begin + html + element.end
+
+    def code_block(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
+        return self.fence(tokens, idx, options, env)
+
+    def math_block(self, tokens: Sequence[Token], index: int, _options: OptionsDict, _env: EnvType) -> str:
+        return maths.block_html(**tokens[index].meta)
+
+    def math_inline(self, tokens: Sequence[Token], index: int, _options: OptionsDict, _env: EnvType) -> str:
+        return maths.inline_html(tokens[index].meta["formula"])
+
+    def footnote_mark(self, tokens: Sequence[Token], index: int, _options: OptionsDict, env: EnvType) -> str:
+        meta = tokens[index].meta
+        return elements.footnote_reference(meta["label"], str(env.get("id_prefix", "")), first=meta["first"])
+
+    def footnote_open(self, tokens: Sequence[Token], index: int, _options: OptionsDict, env: EnvType) -> str:
+        return elements.footnote(tokens[index].meta["label"], str(env.get("id_prefix", ""))).begin
+
+    def footnote_close(self, *_arguments: Any) -> str:
+        return "</div>"
+
+    def link_open(self, tokens: Sequence[Token], index: int, _options: OptionsDict, _env: EnvType) -> str:
+        token = tokens[index]
+        if not token.attrGet("href"):
+            return "<a>"
+        title = token.attrGet("title")
+        title = f' title="{escapeHtml(str(title))}"' if title else ""
+        return f'<a href="{escapeHtml(str(token.attrGet("href")))}"{title} rel="{REL}" target="_blank">'
+
+    def link_close(self, tokens: Sequence[Token], index: int, _options: OptionsDict, _env: EnvType) -> str:
+        """End a link, and say where it leads when its own words do not."""
+        level = tokens[index].level
+        start = next(i for i in range(index, -1, -1) if tokens[i].type == "link_open" and tokens[i].level == level)
+        words = "".join(token.content for token in tokens[start:index])
+        return "</a>" + host_note(str(tokens[start].attrGet("href")), words)
+
+    def image(self, tokens: Sequence[Token], index: int, _options: OptionsDict, env: EnvType) -> str:
+        """Show an image from an allowed host; else a link: fetching it would tell its host who reads what."""
+        url, words = str(tokens[index].attrGet("src")), tokens[index].content
+        if url.startswith("https://") and host_of(url) in env.get("image_hosts", ()):
+            return (
+                f'<img src="{escapeHtml(url)}" alt="{escapeHtml(words)}" loading="lazy" referrerpolicy="no-referrer">'
+            )
+        words = words or "image"
+        link = f'<a href="{escapeHtml(url)}" rel="{REL}" target="_blank" class="image">{escapeHtml(words)}</a>'
+        return link + host_note(url, words)
+
+    def table_open(self, *_arguments: Any) -> str:
+        return elements.table("").begin.removesuffix("<thead></thead>")
+
+    def table_close(self, *_arguments: Any) -> str:
+        return elements.table("").end
+
+    def th_open(self, tokens: Sequence[Token], index: int, _options: OptionsDict, _env: EnvType) -> str:
+        return elements.cell(tokens[index].tag, _align(tokens[index]), "").removesuffix(f"</{tokens[index].tag}>")
+
+    td_open = th_open
+
+    def renderToken(self, tokens: Sequence[Token], idx: int, _options: OptionsDict, _env: EnvType) -> str:
+        token = tokens[idx]
+        return f"</{token.tag}>" if token.nesting < 0 else f"<{token.tag}>"
+
+
+def _align(token: Token) -> str:
+    match = _ALIGN.match(str(token.attrGet("style") or ""))
+    return match[1] if match else ""

@@ -1,20 +1,42 @@
-"""Code in colour: Pygments' short classes, nothing inline."""
+"""Code in colour, line by line: Pygments' short classes, nothing inline.
+
+A line is coloured when it is complete and never again, so complete and growing code look the same by construction.
+What a lexer must remember from line to line is its stack of states, which is carried. Two things do not live on that
+stack and are handled here: block comments, which many lexers match with one expression over all their lines, and
+lexers that have no stack, which see each line by itself. Colours can then be plainer than Pygments would give them;
+they are never taken back.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
-from html import escape
+from itertools import groupby
 
-from pygments import highlight
-from pygments.formatters import HtmlFormatter
-from pygments.lexer import Lexer
+from markdown_it.common.utils import escapeHtml as escape
+from pygments.lexer import ExtendedRegexLexer, Lexer, LexerContext, RegexLexer
 from pygments.lexers import get_lexer_by_name
+from pygments.token import STANDARD_TYPES, Comment, String, Text, _TokenType
 from pygments.util import ClassNotFound
 
-LONGEST_CHARACTERS = 100_000  # beyond, code stays uncoloured: some lexers are slow
+LONGEST_LINE = 500  # characters; a longer line stays uncoloured
+# What the style sheet colours. Other kinds of token need no element.
+_COLOURED = """
+    k kc kd kn kp kr kt ow s s1 s2 sa sb sc dl sd sh si sr ss sx se m mi mf mb mh mo il no c c1 cm ch cs cpf
+    cp nd ni nf fm na nl py nc nn ne nb bp nt gd gr gi gh gu gp ge gs
+"""
+COLOURED = frozenset(_COLOURED.split())
+
+Token = tuple[_TokenType, str]
+
 _LANGUAGE = re.compile(r"[A-Za-z0-9+#._-]{1,30}")
-_formatter = HtmlFormatter(nowrap=True)
+_C_LIKE_NAMES = """
+    c c++ cpp c# csharp java javascript js jsx typescript ts tsx go golang rust rs php kotlin kt swift scala dart
+    css scss less sass groovy objective-c objc proto protobuf solidity zig glsl hlsl jsonc json5 sql
+"""
+_C_LIKE = frozenset(_C_LIKE_NAMES.split())
+_MARKUP = frozenset({"html", "xml", "svg", "vue", "htm", "xhtml", "xslt"})
 
 
 def language_of(info: str) -> str:
@@ -23,15 +45,95 @@ def language_of(info: str) -> str:
     return match[0].lower() if match else ""
 
 
+class LineHighlighter:
+    """Takes the lines of one code block in order; returns each as escaped HTML, with its line end."""
+
+    def __init__(self, language: str) -> None:
+        self._lexer = _lexer(language)
+        self._stack = ["root"]
+        self._comment = _comment_of(language)
+        self._in_comment = False
+
+    def line(self, text: str) -> str:
+        """Return the next line, which comes without its line end."""
+        if self._lexer is None or len(text) > LONGEST_LINE:
+            return f"{escape(text)}\n"
+        return f"{_html(self._tokens(text))}\n"
+
+    def _tokens(self, text: str) -> Iterable[Token]:
+        """Return the tokens of a line, taking block comments out of the lexer's hands."""
+        opener, closer = self._comment
+        if self._in_comment:
+            inside, end, text = text.partition(closer)
+            self._in_comment = not end
+            yield Comment.Multiline, inside + end
+        stack = self._stack.copy()
+        tokens = self._lexed(text)
+        begin = text.rfind(opener) if opener else -1
+        if begin >= 0 and closer not in text[begin + len(opener) :] and not _is_quoted(tokens, begin):
+            self._stack, self._in_comment = stack, True
+            tokens = [*self._lexed(text[:begin]), (Comment.Multiline, text[begin:])]
+        yield from tokens
+
+    def _lexed(self, text: str) -> list[Token]:
+        if not text or self._lexer is None:
+            return [(Text, text)]
+        try:
+            tokens = self._step(self._lexer, f"{text}\n")
+        except (TypeError, AttributeError):  # a lexer with rules of its own that do not fit a carried state
+            self._lexer = None
+            return [(Text, text)]
+        return [(kind, value.rstrip("\n")) for kind, value in tokens]
+
+    def _step(self, lexer: Lexer, line: str) -> list[Token]:
+        """Run the lexer over one line, from the state that it was left in."""
+        if not isinstance(lexer, RegexLexer):
+            return [(kind, value) for _, kind, value in lexer.get_tokens_unprocessed(line)]
+        context = LexerContext(line, 0, stack=self._stack, end=len(line))
+        found = ExtendedRegexLexer.get_tokens_unprocessed(lexer, context=context)
+        tokens = [(kind, value) for _, kind, value in found]
+        self._stack = context.stack
+        return tokens
+
+
+def _comment_of(language: str) -> tuple[str, str]:
+    if language in _C_LIKE:
+        return "/*", "*/"
+    return ("<!--", "-->") if language in _MARKUP else ("", "")
+
+
+def _is_quoted(tokens: Iterable[Token], position: int) -> bool:
+    """Whether a place in a line lies within a string or a comment."""
+    begin = 0
+    for kind, value in tokens:
+        if begin <= position < begin + len(value):
+            return kind in String or (kind in Comment and begin < position)
+        begin += len(value)
+    return False
+
+
 @lru_cache(maxsize=128)
 def _lexer(language: str) -> Lexer | None:
     try:
-        return get_lexer_by_name(language, stripnl=False, ensurenl=False)
+        return get_lexer_by_name(language, stripnl=False, ensurenl=False) if language else None
     except ClassNotFound:
         return None
 
 
-def highlighted(code: str, language: str) -> str:
-    """Return code as escaped HTML, coloured when the language is known."""
-    lexer = _lexer(language) if language and len(code) <= LONGEST_CHARACTERS else None
-    return escape(code) if lexer is None else str(highlight(code, lexer, _formatter))
+def _html(tokens: Iterable[Token]) -> str:
+    html = []
+    for name, group in groupby(tokens, key=lambda token: _class(token[0])):
+        text = escape("".join(value for _, value in group))
+        html.append(f'<span class="{name}">{text}</span>' if name else text)
+    return "".join(html)
+
+
+@lru_cache(maxsize=512)
+def _class(kind: _TokenType) -> str:
+    """Return the class of the nearest kind that is coloured."""
+    while kind is not None:
+        name = STANDARD_TYPES.get(kind, "")
+        if name in COLOURED:
+            return str(name)
+        kind = kind.parent
+    return ""

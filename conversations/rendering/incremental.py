@@ -1,128 +1,201 @@
-"""Growing text to settled blocks and a tail.
+"""Growing Markdown to growing HTML that never takes anything back.
 
-A block of Markdown is final as soon as another one has begun behind it on a complete line: CommonMark never opens a
-closed block again. So after each line the open text is parsed, and all blocks but the last are settled. The last one
-is the tail, rendered as if the text ended here. What this cannot know, a reference or a footnote defined behind its
-use, is put right by the final replacement with the canonical HTML.
+Feed it text in any pieces. `growth` is what can be shown for good: it only grows, it is a pure function of the text so
+far (any pieces give the same), and what is in it never changes. At the end it equals the HTML that `markdown.render`
+makes of the whole text, save for what Markdown decides too late:
+
+* a link that is used before its definition, and a named footnote (`[^word]`) before its note: shown as written;
+* a table whose header has no bar among its first `leaves.text.FIRST_CELL` characters, or, as the first words of an
+  answer or the last line of a paragraph, does not begin with one: shown as text;
+* emphasis, code or a link longer than `words.HOLD`: shown as written; text with more than `words.MOST_DEAD` openers
+  that are never closed: all of it shown as written by `render`, what came before that by neither.
+
+How it works, from the line inwards. `lines.plan` says what a line does to the open blocks; lists, quotes, tables and
+code grow by what a line adds. A line that has not ended takes part as soon as its beginning is decided, then its words
+flow into the paragraph, each when `words.Release` says that nothing can change it any more. Whatever is undecided is
+held: seldom more than a word, at most a line, a row or `words.HOLD` characters. `held` is that text, for a viewer who
+has waited long enough.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import cast
+from collections.abc import Collection
 
-from markdown_it.token import Token
-
-from conversations.rendering.grammar import make_parser
-from conversations.rendering.markdown import normalised, render_plain, render_tokens, too_costly
-from conversations.rendering.pool import Pool
-
-_open = Pool(lambda: make_parser(footnotes=False))
-
-
-@dataclass(frozen=True, slots=True)
-class Fragment:
-    """HTML to append to the element with id `target`; an empty target is the body of the message."""
-
-    target: str
-    html: str
+from conversations.rendering import elements
+from conversations.rendering.elements import Element, Outline
+from conversations.rendering.growth import Growth, Piece
+from conversations.rendering.highlighting import LONGEST_LINE
+from conversations.rendering.leaves import Fence, Heading, IndentedCode, Leaf, MathBlock, Paragraph, Table, aligns_of
+from conversations.rendering.lines import Container, Footnote, Item, List, Plan, plan, undecided
+from conversations.rendering.markdown import environment, normalised
 
 
 class IncrementalRenderer:
-    """Feed it text in any pieces; `settled` only grows, `tail` is replaced as a whole."""
+    """One growing text."""
 
-    def __init__(self, *, id_prefix: str = "") -> None:
-        self.characters = 0
-        self._id_prefix = id_prefix
-        self._references: dict[str, object] = {}
-        self._settled: list[Fragment] = []
-        self._rest = ""
-        self._held = ""
-        self._tail: str | None = ""
+    def __init__(self, *, id_prefix: str = "", image_hosts: Collection[str] = ()) -> None:
+        self.growth = Growth()
+        self._env = environment(id_prefix, image_hosts)
+        self._outline = Outline(id_prefix)
+        self._containers: list[Container] = []
+        self._leaf: Leaf | None = None
+        self._line = ""  # the line that has not ended, unless it flows into a leaf already
+        self._flows = False
+        self._taken = 0
+        self._half = ""  # of a line end, perhaps
+
+    def take(self) -> list[Piece]:
+        """Return the pieces of the growth that have not been taken yet."""
+        begin, self._taken = self._taken, len(self.growth.pieces)
+        return self.growth.pieces[begin:]
 
     @property
-    def settled(self) -> Sequence[Fragment]:
-        """What is final."""
-        return self._settled
-
-    @property
-    def tail(self) -> Fragment:
-        """The open rest, as if the text ended here."""
-        if self._tail is None:
-            self._tail = self._rendered(self._rest)
-        return Fragment("", self._tail)
+    def held(self) -> str:
+        """The text that has come and is not shown yet."""
+        return (self._leaf.held if self._leaf else "") + self._line
 
     def feed(self, text: str) -> None:
         """Take more text."""
-        self.characters += len(text)
-        text, self._held = self._held + text, ""
-        if text.endswith("\r"):  # half of a line end, perhaps
-            text, self._held = text[:-1], "\r"
-        self._rest += normalised(text)
-        self._tail = None
-        if "\n" in text:
-            self._settle()
+        text, self._half = self._half + text, ""
+        if text.endswith("\r"):
+            text, self._half = text[:-1], "\r"
+        first, *lines = normalised(text).split("\n")
+        self._continue_line(first)
+        for line in lines:
+            self._end_line()
+            self._continue_line(line)
+        self._look_at_line()
 
     def finish(self) -> None:
-        """Settle what is left: the text has ended."""
-        self._rest += normalised(self._held)
-        self._held = ""
-        html = self._rendered(self._rest)
-        if html:
-            self._settled.append(Fragment("", html))
-        self._rest, self._tail = "", ""
+        """Show everything: the text has ended."""
+        self.feed(self._half and "\n")
+        if self._line or self._flows:
+            self._end_line()
+        self._close(0)
 
-    def snapshot(self) -> str:
-        """Return the HTML of everything that is settled."""
-        return "".join(fragment.html for fragment in self._settled)
+    def _continue_line(self, text: str) -> None:
+        if self._flows and self._leaf is not None:
+            self._leaf.more(text)
+        else:
+            self._line += text
 
-    def _rendered(self, text: str) -> str:
-        if not text.strip():
-            return ""
-        if too_costly(text):
-            return render_plain(text)
-        env = self._environment()
-        return render_tokens(_without_notes(_parsed(text, env)), env)
+    def _end_line(self) -> None:
+        line, self._line = self._line, ""
+        flows, self._flows = self._flows, False
+        if not flows:
+            self._take(plan(line, self._containers, self._leaf_kind))
+        if self._leaf is not None:
+            self._leaf.end_line()
+            if isinstance(self._leaf, Heading):
+                self._end_leaf()
 
-    def _environment(self) -> dict[str, object]:
-        """Return what a parse may change: a definition on a line that is not complete must not outlive it."""
-        return {"id_prefix": self._id_prefix, "references": dict(self._references)}
-
-    def _settle(self) -> None:
-        complete = self._rest.rpartition("\n")[0]
-        if too_costly(complete):
+    def _look_at_line(self) -> None:
+        """Let the line that has not ended flow, if its beginning is decided."""
+        if self._flows or not self._line:
             return
-        env = self._environment()
-        tokens = _parsed(complete, env)
-        starts = [index for index, token in enumerate(tokens) if token.level == 0 and token.nesting >= 0]
-        if len(starts) < 2:  # noqa: PLR2004 - the last block is open
+        if isinstance(self._leaf, (Table, MathBlock, IndentedCode)):
             return
-        self._references.update(cast(dict[str, object], env["references"]))
-        for begin, end in pairwise(starts):
-            html = render_tokens(_without_notes(tokens[begin:end]), env)
-            if html:
-                self._settled.append(Fragment("", html))
-        self._rest = _lines_from(self._rest, tokens[starts[-1]])
+        if isinstance(self._leaf, Fence) and len(self._line) <= LONGEST_LINE:
+            return
+        found = plan(self._line, self._containers, self._leaf_kind)
+        if found.kind == "inside" and isinstance(self._leaf, Fence):
+            self._leaf.inside_partial(found.line)
+        elif not self._must_wait(found):
+            self._take(found)
+            self._line, self._flows = "", True
 
+    def _must_wait(self, found: Plan) -> bool:
+        in_paragraph = isinstance(self._leaf, Paragraph) and not found.opened and (found.lazy or self._is_whole(found))
+        if isinstance(self._leaf, Paragraph) and self._leaf.waits_for_delimiter_row(found.rest):
+            return True
+        return undecided(found, in_paragraph=in_paragraph)
 
-def _parsed(text: str, env: dict[str, object]) -> list[Token]:
-    with _open.one() as parser:
-        return parser.parse(text, env)
+    @property
+    def _leaf_kind(self) -> str:
+        return self._leaf.kind if self._leaf else ""
 
+    def _is_whole(self, found: Plan) -> bool:
+        return found.matched == len(self._containers)
 
-def _without_notes(tokens: list[Token]) -> list[Token]:
-    """Leave out the bodies of footnotes: they stand at the end, in the canonical HTML."""
-    kept, inside = [], False
-    for token in tokens:
-        inside = inside or token.type == "footnote_reference_open"
-        if not inside:
-            kept.append(token)
-        inside = inside and token.type != "footnote_reference_close"
-    return kept
+    def _take(self, found: Plan) -> None:
+        """Carry out a plan."""
+        leaf = self._leaf
+        if found.kind == "inside" and leaf is not None:
+            if not leaf.inside(found.line):
+                self._end_leaf()
+        elif isinstance(leaf, Paragraph) and not found.opened and (found.lazy or self._is_whole(found)):
+            self._take_in_paragraph(leaf, found)
+        elif isinstance(leaf, Table) and not found.opened and self._is_whole(found) and found.kind == "text":
+            leaf.begin_line(found.rest)
+        else:
+            self._take_new(found)
 
+    def _take_in_paragraph(self, leaf: Paragraph, found: Plan) -> None:
+        if leaf.header and not found.lazy and found.kind in {"text", "rule"} and found.line.indent < 4:  # noqa: PLR2004
+            aligns = aligns_of(leaf.header, found.rest)
+            if aligns:
+                header, leaf.header = leaf.header, ""
+                self._end_leaf()
+                self._leaf = Table(self.growth, self._env, header, aligns)
+                return
+        if found.kind == "text":
+            leaf.begin_line(found.rest)
+        else:
+            self._take_new(found)
 
-def _lines_from(text: str, block: Token) -> str:
-    line = block.map[0] if block.map else 0
-    return "\n".join(text.split("\n")[line:])  # what Markdown calls a line, and nothing else
+    def _take_new(self, found: Plan) -> None:
+        """Close what the line does not continue; open what it begins."""
+        self._close(found.matched)
+        for container in found.opened:
+            if isinstance(container, Footnote):
+                self._env.setdefault("footnotes", set()).add(container.label)
+            self.growth.begin(self._element(container))
+            self._containers.append(container)
+        for container in self._containers[: None if found.kind != "blank" else -1]:
+            if isinstance(container, Item):
+                container.empty = False
+        self._begin_leaf(found)
+
+    def _begin_leaf(self, found: Plan) -> None:
+        match found.kind:
+            case "text":
+                begins = not self.growth.pieces  # the first words of an answer do not wait for a table
+                self._leaf = Paragraph(self.growth, self._env, may_be_table=not (begins or self._containers))
+                self._leaf.begin_line(found.rest)
+            case "heading":
+                text = found.rest.lstrip("#")
+                element = self._outline.next(len(found.rest) - len(text))
+                self._leaf = Heading(self.growth, element, self._env)
+                self._leaf.begin_line(text.lstrip(" \t"))
+            case "rule":
+                self.growth.add(elements.RULE)
+            case "fence":
+                self._leaf = Fence(self.growth, found.line)
+            case "math":
+                self._leaf = MathBlock(self.growth, found.rest)
+                if self._leaf.closed:
+                    self._end_leaf()
+            case "code":
+                self._leaf = IndentedCode(self.growth)
+                self._leaf.inside(found.line)
+
+    def _element(self, container: Container) -> Element:
+        match container:
+            case List(start=start):
+                return elements.bullets() if start is None else elements.numbers(start)
+            case Item(checked=checked):
+                return elements.ITEM if checked is None else elements.task(checked=checked)
+            case Footnote(label=label):
+                return elements.footnote(label, str(self._env["id_prefix"]))
+        return elements.QUOTE
+
+    def _close(self, kept: int) -> None:
+        self._end_leaf()
+        while len(self._containers) > kept:
+            self._containers.pop()
+            self.growth.end()
+
+    def _end_leaf(self) -> None:
+        if self._leaf is not None:
+            self._leaf.end()
+            self._leaf = None

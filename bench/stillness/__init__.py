@@ -1,0 +1,1 @@
+"""How still the page is while an answer streams into it, measured in Chromium: `python -m bench.stillness`."""

@@ -1,0 +1,218 @@
+r"""LaTeX in Markdown: where it begins, where it ends, and what is money or a shell variable instead.
+
+Inline: `$…$`, `\(…\)`, and for a formula on a line of its own within a paragraph `$$…$$`, `\[…\]`. As a block: a line
+that begins with `$$` or `\[`, up to the line that ends with `$$` or `\]`, or to a blank line. One set of rules serves
+complete and growing text: `formula_at` can also say that it depends on text that is not here yet.
+
+A `$` is not a formula when a space follows it, when its closing `$` follows a space or stands before a letter or digit,
+when what follows reads like a price (`$5 a month`, `$20 million`), a variable (`$PATH`, `${HOME}`) or prose.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from html import unescape
+from xml.etree.ElementTree import Element, tostring
+
+from latex2mathml.converter import convert_to_element
+from markdown_it import MarkdownIt
+from markdown_it.common.utils import escapeHtml as escape
+from markdown_it.ruler import RuleOptionsType
+from markdown_it.rules_block import StateBlock
+from markdown_it.rules_inline import StateInline
+
+LONGEST_INLINE = 200
+LONGEST_DISPLAY = 1_000
+LONGEST_FORMULA = 2_000  # characters of a block; it ends at the line that exceeds them
+
+_BRACKETS = {"\\(": "\\)", "\\[": "\\]", "$$": "$$"}
+_OPERATOR = r"-+*/=<>^_\\|&×·≤≥±≈→∈"  # noqa: RUF001 - the multiplication sign
+_NOT_FORMULA = re.compile(
+    rf"""\n
+    | \A \d[^\s$]*\s+ (?![A-Za-z](?:[_^{{]|\s*(?:[{_OPERATOR}]|\Z))) [^{_OPERATOR}\s$]  # $5 a month, but not $2 n$
+    | \A [A-Z_][A-Z0-9_]+ (?:[^A-Z0-9_^\\${{(+=\-\s]|\s+[^{_OPERATOR}\s$])            # $PATH
+    | \A \{{[A-Za-z_]\w*[}}:]                                                     # ${{HOME}}
+    | \A [^\\]*? (?:\s[A-Za-z]{{2,}}){{3}}                                        # prose
+    """,
+    re.VERBOSE,
+)
+_BARE_BRACKETS = re.compile(r"\\.|[\[\]]")
+_ENDING = re.compile(r"(?:th|st|nd|rd|s)(?![A-Za-z0-9])")  # the $n$th of many $x$s
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """A formula that ends before `end`."""
+
+    end: int
+    source: str
+    display: bool
+
+
+class Undecided(Exception):
+    """It depends on text that has not come yet."""
+
+
+def formula_at(text: str, start: int, *, ended: bool) -> Formula | None:
+    r"""Return the formula that begins at `start`, where a `$` or a backslash stands; None when none does.
+
+    Raises `Undecided` when more text could decide it and `ended` is false. The answer depends only on the text up to a
+    bounded distance behind `start`, so it is the same whenever it is asked for.
+    """
+    opener = text[start : start + 2]
+    if opener in _BRACKETS:
+        return _bracketed(text, start, _BRACKETS[opener], ended)
+    if opener[0] == "\\":
+        return None
+    if len(opener) < 2:  # noqa: PLR2004 - a lone character at the end of what is here
+        _await_more(ended)
+        return None
+    before = text[start - 1] if start else " "
+    if before.isalnum() or before == "$" or opener[1].isspace():
+        return None
+    return _between_dollars(text, start, ended)
+
+
+def _await_more(ended: bool) -> None:
+    if not ended:
+        raise Undecided
+
+
+def _bracketed(text: str, start: int, closer: str, ended: bool) -> Formula | None:
+    end = text.find(closer, start + 2, start + 2 + LONGEST_DISPLAY)
+    source = text[start + 2 : end if end >= 0 else start + 2 + LONGEST_DISPLAY]
+    if closer == "\\]" and _closes_too_often(source):
+        return None
+    if end < 0:
+        _await_more(ended or len(source) == LONGEST_DISPLAY)
+        return None
+    return Formula(end + 2, source, display=closer != "\\)") if source.strip() else None
+
+
+def _closes_too_often(source: str) -> bool:
+    """Whether a bracket is closed that was not opened: then the first one was just escaped, as in `\\[x]`."""
+    depth = 0
+    for bracket in _BARE_BRACKETS.findall(source):
+        depth += {"[": 1, "]": -1}.get(bracket, 0)
+        if depth < 0:
+            return True
+    return False
+
+
+def _between_dollars(text: str, start: int, ended: bool) -> Formula | None:
+    window = text[start + 1 : start + 1 + LONGEST_INLINE]
+    length = window.find("$")
+    content = window if length < 0 else window[:length]
+    if _NOT_FORMULA.search(content):
+        return None
+    if length < 0:
+        _await_more(ended or len(window) == LONGEST_INLINE)
+        return None
+    if not content or content[-1].isspace() or content[-1] == "\\":
+        return None
+    end = start + 2 + length
+    after = text[end : end + 3]
+    if len(after) < 3 and (not after or after.isalpha()):  # noqa: PLR2004 - an ending and what follows it
+        _await_more(ended)
+    if after[:1].isalnum() and not _ENDING.match(after):
+        return None
+    return None if after.startswith("$") else Formula(end, content, display=False)
+
+
+def opens_block(line: str) -> str:
+    r"""Return what closes the block of LaTeX that a line, without its indentation, opens: `$$`, `\]`, or nothing.
+
+    A line that also closes it must end there: `$$x$$ is a number` is a paragraph.
+    """
+    closer = _BRACKETS.get(line[:2], "") if line[:2] != "\\(" else ""
+    if not closer or len(line) > LONGEST_FORMULA:
+        return ""
+    rest = line[2:].rstrip()
+    if closer == "\\]" and _closes_too_often(rest.removesuffix(closer)):
+        return ""
+    inside = rest.find(closer)
+    return closer if inside < 0 or (inside == len(rest) - 2 and rest[:-2].strip()) else ""
+
+
+def ends_block(lines: list[str], closer: str) -> bool:
+    """Whether these are all lines of a block of LaTeX: the last one closes it, or it has become too long."""
+    last = lines[-1] if len(lines) > 1 else lines[0][2:]
+    return last.rstrip().endswith(closer) or sum(map(len, lines)) > LONGEST_FORMULA
+
+
+def block_html(lines: list[str], closer: str) -> str:
+    """Return the HTML of a block from its lines, the first of which begins with its opener."""
+    source = "\n".join(lines).strip()[2:]
+    return f'<div class="math-block">{_mathml(source.removesuffix(closer), display=True)}</div>'
+
+
+def inline_html(formula: Formula) -> str:
+    """Return the HTML of a formula in running text."""
+    name = "math display" if formula.display else "math"
+    return f'<span class="{name}">{_mathml(formula.source, display=formula.display)}</span>'
+
+
+def _mathml(source: str, *, display: bool) -> str:
+    source = source.strip()
+    try:
+        if len(source) <= LONGEST_FORMULA:
+            return _serialised(convert_to_element(source, display="block" if display else "inline"))
+    except Exception:  # noqa: S110 - the converter raises whatever it stumbles over; the source is shown
+        pass
+    return f'<code class="math-source">{escape(source)}</code>'
+
+
+def _serialised(formula: Element) -> str:
+    """Return MathML as HTML. The converter leaves its own entities in texts, beside what the model wrote there."""
+    for element in formula.iter():
+        element.text = unescape(element.text) if element.text else element.text
+        element.tail = None
+    return tostring(formula, encoding="unicode", short_empty_elements=False)
+
+
+def maths_plugin(md: MarkdownIt) -> None:
+    """Teach a parser these rules."""
+    md.inline.ruler.before("escape", "math_inline", _inline_rule)
+    paragraphs: RuleOptionsType = {"alt": ["paragraph", "reference", "blockquote", "list"]}
+    md.block.ruler.before("fence", "math_block", _block_rule, paragraphs)
+
+
+def _inline_rule(state: StateInline, silent: bool) -> bool:
+    if state.src[state.pos] not in "$\\":
+        return False
+    formula = formula_at(state.src, state.pos, ended=True)
+    if formula is None:
+        return False
+    if not silent:
+        state.push("math_inline", "math", 0).meta = {"formula": formula}
+    state.pos = formula.end
+    return True
+
+
+def _block_rule(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+    if state.is_code_block(start):
+        return False
+    first = _line(state, start)
+    closer = opens_block(first)
+    if not closer or silent:
+        return bool(closer)
+    lines = [first]
+    line = start + 1
+    while (
+        not ends_block(lines, closer)
+        and line < end
+        and not state.isEmpty(line)
+        and state.sCount[line] >= state.blkIndent
+    ):
+        lines.append(_line(state, line))
+        line += 1
+    state.line = line
+    token = state.push("math_block", "math", 0)
+    token.map = [start, line]
+    token.meta = {"lines": lines, "closer": closer}
+    return True
+
+
+def _line(state: StateBlock, line: int) -> str:
+    return state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
