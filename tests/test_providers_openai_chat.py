@@ -31,10 +31,13 @@ from conversations.providers.errors import FAILURES
 from conversations.providers.event_stream import MAX_LINE_BYTES
 from conversations.providers.network import AsyncioBackend
 from conversations.providers.openai_chat import OpenAIChatProvider
+from tests import provider_fixtures
 from tests.provider_exchange import text_of
 from tests.provider_server import ProviderServer
 
-pytest_plugins = ["tests.provider_fixtures"]
+provider_server_process = provider_fixtures.provider_server_process
+provider_server = provider_fixtures.provider_server
+clients_closed = provider_fixtures.clients_closed
 pytestmark = pytest.mark.usefixtures("clients_closed")
 
 KEY = "sk-a-secret-key"

@@ -5,14 +5,16 @@ Every field may be missing, null, of another type or a lie; what cannot be used 
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any, cast
 
 from conversations.providers.base import Finished, FinishReason, ReasoningDelta, TextDelta, Usage
-from conversations.providers.errors import failure
+from conversations.providers.errors import failure, is_too_long
 from conversations.providers.thinking import ThinkSplitter
 
 MAX_TOKENS = 100_000_000  # a count above it is a mistake, not a bill
+MAX_ERROR_CHARACTERS = 10_000
 
 _FINISH_REASONS: dict[str, FinishReason] = {
     "stop": "stop",
@@ -58,10 +60,12 @@ class Answer:
     def take(self, chunk: dict[str, Any]) -> list[TextDelta | ReasoningDelta]:
         """Events of one `chat.completion.chunk` (or whole `chat.completion`).
 
-        Raises ProviderError `stream_error` when the chunk reports an error; the words of the report are dropped.
+        Raises ProviderError `stream_error` or `context_too_long` when the chunk reports an error, whose own words are
+        dropped.
         """
-        if chunk.get("error"):
-            raise failure("stream_error", detail="error event")
+        if error := chunk.get("error"):
+            too_long = is_too_long(json.dumps(error)[:MAX_ERROR_CHARACTERS])
+            raise failure("context_too_long" if too_long else "stream_error", detail="error event")
         if isinstance(name := chunk.get("model"), str) and name:
             self.model_name = name[:200]
         self.usage = read_usage(chunk.get("usage")) or self.usage

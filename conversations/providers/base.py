@@ -96,9 +96,20 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Image:
+    """A picture for a model that can see: its bytes, and which format they are in (`image/png`, …)."""
+
+    content_type: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class ChatMessage:
+    """What somebody said; `images` belong to it and come after the words."""
+
     role: Role
     content: str
+    images: tuple[Image, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +134,7 @@ class ProviderError(Exception):
     permanent: the same request would fail again until somebody changes something.
     retry_after_seconds: how long the provider asked us to wait, if it did.
     interrupted: deltas had arrived before; they stay valid, and the answer can be continued.
+    window_tokens: with `context_too_long`, what the model reads at once, if the provider said it.
     """
 
     def __init__(  # noqa: PLR0913 - a record of plain fields
@@ -134,6 +146,7 @@ class ProviderError(Exception):
         retry_after_seconds: float | None = None,
         interrupted: bool = False,
         detail: str = "",
+        window_tokens: int | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -142,6 +155,7 @@ class ProviderError(Exception):
         self.retry_after_seconds = retry_after_seconds
         self.interrupted = interrupted
         self.detail = detail
+        self.window_tokens = window_tokens
 
 
 class Provider(ABC):

@@ -15,7 +15,8 @@ Directives anywhere in the last user message steer it, for demos, tests and load
     [[after=20]]    tokens before the fault (at most the whole answer)
 
 Faults raise what the client of real services raises, under the same deadlines. An answer that is continued has no
-fault, so that Continue can be tried; a title obeys no directive.
+fault, so that Continue can be tried; a title obeys no directive. An answer that is to be written again, shorter or
+longer, obeys the message that it answers, and has half or twice the length.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ _DIRECTIVE = re.compile(r"\[\[(\w+)=([\w.+-]+)\]\]")
 _TOKEN = re.compile(r"\n+|[ ]*\w{1,6}|[ ]*[^\w\n]|[ ]+")
 _THINK = re.compile(r"\b(think|reason)", re.I)
 _TITLE = re.compile(r"\btitle\b", re.I)
+_AGAIN = re.compile(r"Write your last answer again, (shorter|longer|more)")
+_FACTORS = {"shorter": 0.5, "longer": 2.0, "more": 1.0}
 _REFUSALS = {"401": "unauthorized", "429": "rate_limited"}
 _BREAKS = {"cut": "cut", "error": "stream_error", "eof": "ended_early"}
 _FINISH: dict[str, FinishReason] = {"length": "length", "filter": "content_filter"}
@@ -159,10 +162,19 @@ def tokenize(text: str) -> list[str]:
 
 def _wanted(request: ChatRequest) -> Directives:
     message = next((m.content for m in reversed(request.messages) if m.role == "user"), "")
-    wanted = read_directives(message)
+    wanted = _again(request) if _AGAIN.match(message) else read_directives(message)
     if _asks_for_title(request):
         return Directives(wanted.question, speed=0)
     return replace(wanted, fault="", think_seconds=0) if request.partial else wanted
+
+
+def _again(request: ChatRequest) -> Directives:
+    """What a question, an answer to it, and how this one is to be written again, ask for together."""
+    *_, question, answer, instruction = ("", "", *(message.content for message in request.messages))
+    found = _AGAIN.match(instruction)
+    wanted = read_directives(question)
+    length = wanted.length or len(tokenize(answer))
+    return replace(wanted, length=round(length * _FACTORS[found[1] if found else "more"]))
 
 
 def _asks_for_title(request: ChatRequest) -> bool:

@@ -2,7 +2,7 @@
 
 The openai client sends the request and hands over the raw body; lines, JSON and deadlines are ours (`reading.py`): a
 chunk costs a ninth of what the client's own parsing costs, and keep-alive comments do not reset our deadlines.
-No tools, no images.
+Words and images; no tools.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class OpenAIChatProvider(Provider):
         )
         async with AsyncExitStack() as stack:
             try:
-                response = await _opened(stack, opening, clock)
+                response = await opened(stack, opening, clock)
             except Refused as refused:
                 raise status_failure(refused.status, refused.body, refused.retry_after_seconds) from None
             data = await read_object(response, clock)
@@ -102,12 +102,12 @@ class OpenAIChatProvider(Provider):
     ) -> httpx2.Response:
         """The response, its body unread; asked once more without usage if the service does not know the wish."""
         try:
-            return await _opened(stack, self._opening(request, client), clock)
+            return await opened(stack, self._opening(request, client), clock)
         except Refused as refused:
             if client.refuses_usage or refused.status not in (400, 422) or not _mentions_usage(refused.body):
                 raise
         client.refuses_usage = True
-        return await _opened(stack, self._opening(request, client), clock)
+        return await opened(stack, self._opening(request, client), clock)
 
     def _opening(self, request: ChatRequest, client: SharedClient) -> Opening:
         # The messages travel in `extra_body`: as an argument each would be matched against its type, 60 ms for 500.
@@ -138,7 +138,7 @@ class OpenAIChatProvider(Provider):
         return wait if wait <= min(PATIENCE_SECONDS, clock.remaining_seconds()) else None
 
 
-async def _opened(stack: AsyncExitStack, opening: Opening, clock: Clock) -> httpx2.Response:
+async def opened(stack: AsyncExitStack, opening: Opening, clock: Clock) -> httpx2.Response:
     """Send the request; raises Refused for any status but 200, ProviderError for everything else that goes wrong."""
     try:
         response = await clock.waiting(stack.enter_async_context(opening))
