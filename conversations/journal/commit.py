@@ -5,8 +5,8 @@ after a pause, else no more often than every `FRAME_SECONDS`. What a commit hold
 hints go out then. The same transaction reads each generation's epoch and whether a stop was asked for, renews leases,
 and folds the deltas of those that have ended into their output.
 
-A transaction that fails is tried again until it passes; deltas are numbered, so trying again doubles nothing. It knows
-no provider and no HTML.
+A transaction that fails is tried again until it passes; deltas are numbered, so trying again doubles nothing. Whatever
+else goes wrong costs a generation its writer, never a delta between two others. It knows no provider and no HTML.
 """
 
 from __future__ import annotations
@@ -23,9 +23,11 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError
 
+from conversations import metrics
 from conversations.journal.storage import Ending, StoredDelta, Verdict, Write, write_batch
+from conversations.measuring import pacing
 from conversations.models import Generation
 from conversations.threads import DatabaseThreads
 
@@ -33,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.5  # how soon a stop asked for on another machine is seen when nothing is being written
 RETRY_SECONDS = (0.1, 0.2, 0.5, 1.0)
+ANY = uuid.UUID(int=0)  # stands for no generation in particular
+SESSIONS = uuid.UUID(int=1)  # stands for all sessions
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -41,10 +45,12 @@ class Hint:
     """News of one generation, sent after it is durable.
 
     `delta`: this delta stands. `ended`: a terminal state is reached. `stop`: a user asks its writer to stop.
+    `waiting`: there is something to claim; it goes by `ANY` to all that run generations.
+    `revoked`: sessions may have ended; it goes by `SESSIONS` to all that have streams open.
     """
 
     generation_id: uuid.UUID
-    what: Literal["delta", "ended", "stop"]
+    what: Literal["delta", "ended", "stop", "waiting", "revoked"]
     delta: StoredDelta | None = None
 
 
@@ -58,9 +64,11 @@ class Lane:
     started: float
     on_stop: Callable[[], None]
     on_fenced: Callable[[], None]
+    frame_seconds: float
     pending: list[StoredDelta] = field(default_factory=list)
     carry: str = ""
     ending: Ending | None = None
+    releasing: bool = False
     ended: asyncio.Future[bool] | None = None
     renewed: float = 0.0
     stop_seen: bool = False
@@ -92,36 +100,44 @@ class Journal:
         self._task: asyncio.Task[None] | None = None
         self._dirty: asyncio.Event | None = None
         self._checked = 0.0
-        self._thread = DatabaseThreads("journal")
+        self._thread = DatabaseThreads("journal", keeps=True)
 
     def open(
         self,
         generation: Generation,
         *,
         next_seq: int = 0,
+        elapsed_ms: int = 0,
         on_stop: Callable[[], None],
         on_fenced: Callable[[], None],
     ) -> Lane:
         """Make a place for a generation that was just claimed; `finish` must follow.
 
+        `next_seq` and `elapsed_ms` are those of the next delta when another writer has begun it.
         `on_stop` is called at most once, when a user's stop was read; `on_fenced` when somebody else writes it now.
         """
-        lane = Lane(generation.pk, generation.epoch, next_seq, time.monotonic(), on_stop, on_fenced)
+        started = time.monotonic() - elapsed_ms / 1000
+        frame_seconds = pacing.pace_of(generation.arm).frame_seconds
+        lane = Lane(generation.pk, generation.epoch, next_seq, started, on_stop, on_fenced, frame_seconds)
         lane.renewed = time.monotonic()
         self._lanes.add(lane)
         self._wake(dirty=False)
         return lane
 
-    def append(self, lane: Lane, kind: str, text: str) -> None:
-        """Take a piece of text; it becomes durable, then visible, with the next commit."""
+    def append(self, lane: Lane, kind: str, text: str, redactions: tuple[tuple[int, str], ...] = ()) -> None:
+        """Take a piece of text; it becomes durable, then visible, with the next commit.
+
+        `redactions`: where in the text something was replaced, and by which label.
+        """
         text, lane.carry = storable(text, lane.carry)
         if not text:
             return
         if lane.pending and lane.pending[-1].kind == kind:
             last = lane.pending[-1]
-            lane.pending[-1] = StoredDelta(last.seq, kind, last.text + text, last.at_ms)
+            moved = tuple((len(last.text) + offset, label) for offset, label in redactions)
+            lane.pending[-1] = StoredDelta(last.seq, kind, last.text + text, last.at_ms, last.redactions + moved)
         else:
-            lane.pending.append(StoredDelta(lane.next_seq, kind, text, lane.elapsed_ms()))
+            lane.pending.append(StoredDelta(lane.next_seq, kind, text, lane.elapsed_ms(), redactions))
             lane.next_seq += 1
         self._wake(dirty=True)
 
@@ -131,12 +147,25 @@ class Journal:
             lane.carry = ""
             self.append(lane, "text", "\ufffd")
         lane.ending = ending
+        return await self._last_write(lane)
+
+    async def hand_back(self, lane: Lane) -> bool:
+        """Write what is left and give the lease back in one transaction, so that anybody may go on at once.
+
+        Half of a surrogate pair is left out: the next writer's model goes on before it.
+        """
+        lane.releasing = True
+        return await self._last_write(lane)
+
+    async def _last_write(self, lane: Lane) -> bool:
+        if lane not in self._lanes:  # fenced, or handed back: nothing would ever answer
+            return False
         lane.ended = asyncio.get_running_loop().create_future()
         self._wake(dirty=True)
         return await asyncio.shield(lane.ended)
 
     def leave(self, lane: Lane) -> None:
-        """Give a lane up without an end: its generation is somebody else's now."""
+        """Give a lane up without an end; harmless when it has ended."""
         self._lanes.discard(lane)
 
     async def idle(self) -> None:
@@ -144,9 +173,9 @@ class Journal:
         if self._task is not None:
             await asyncio.wait({self._task})
 
-    def close(self) -> None:
+    async def close(self) -> None:
         """End the thread and its connection; the next commit starts a new one."""
-        self._thread.close()
+        await self._thread.close()
 
     def _wake(self, *, dirty: bool) -> None:
         if self._task is None or self._task.done():
@@ -156,6 +185,16 @@ class Journal:
             self._dirty.set()
 
     async def _run(self) -> None:
+        while self._lanes:
+            try:
+                await self._write_lanes()
+            except Exception:  # what was in its hands may be lost: whoever goes on does so from what is durable
+                logger.exception("The journal failed; its generations are left to whoever takes them over")
+                for lane in tuple(self._lanes):
+                    self._fence(lane)
+            await self._thread.release()  # meanwhile there may be lanes again
+
+    async def _write_lanes(self) -> None:
         loop = asyncio.get_running_loop()
         assert self._dirty is not None  # noqa: S101 - made together with this task
         while self._lanes:
@@ -164,7 +203,9 @@ class Journal:
             self._dirty.clear()
             committed = loop.time()
             await self._commit(self._take())
-            await asyncio.sleep(max(0.0, committed + settings.FRAME_SECONDS - loop.time()))
+            # All go along with the one that is shown most often.
+            pause = min((lane.frame_seconds for lane in self._lanes), default=settings.FRAME_SECONDS)
+            await asyncio.sleep(max(0.0, committed + pause - loop.time()))
 
     def _take(self) -> list[tuple[Lane, Write]]:
         """Collect what there is to write, and now and then every lane, to renew its lease and see a stop."""
@@ -175,8 +216,8 @@ class Journal:
         batch = []
         for lane in self._lanes:
             renew = now - lane.renewed > settings.LEASE_SECONDS / 4
-            if lane.pending or lane.ending or everyone:
-                write = Write(lane.generation_id, lane.epoch, tuple(lane.pending), lane.ending, renew)
+            if lane.pending or lane.ending or lane.releasing or everyone:
+                write = Write(lane.generation_id, lane.epoch, tuple(lane.pending), lane.ending, renew, lane.releasing)
                 batch.append((lane, write))
                 lane.pending.clear()
         return batch
@@ -190,7 +231,7 @@ class Journal:
             return
         try:
             verdicts = await self._write_until_durable([write for _, write in batch])
-        except (DatabaseError, ValueError):  # ValueError: what a driver raises for text that it cannot encode
+        except Exception:  # besides DatabaseError whatever a driver or a thread may raise: no other edge is near
             if len(batch) > 1:
                 for single in batch:
                     await self._commit([single])
@@ -202,32 +243,43 @@ class Journal:
 
     async def _write_until_durable(self, writes: list[Write]) -> dict[uuid.UUID, Verdict]:
         """Commit, again and again while the database is locked, full or away: text waits, it is not lost."""
-        attempt = 0
+        attempt, started = 0, time.monotonic()
         while True:
             try:
-                return await self._thread.call(write_batch, writes)
+                verdicts = await self._thread.call(write_batch, writes)
             except (OperationalError, InterfaceError) as error:
                 if attempt == 0:
                     logger.warning("The journal waits for the database: %s", error)
                 await asyncio.sleep(RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)])
                 attempt += 1
+            else:
+                if settings.METRICS:
+                    metrics.journal_commit.observe(time.monotonic() - started)
+                    metrics.journal_deltas.observe(sum(len(write.deltas) for write in writes))
+                    metrics.journal_generations.observe(len(writes))
+                return verdicts
 
     def _settle(self, lane: Lane, write: Write, verdict: Verdict) -> None:
         """Tell viewers and the writer what the commit did."""
         if not verdict.current:
-            self._lanes.discard(lane)
-            if lane.ended is not None and not lane.ended.done():
-                lane.ended.set_result(False)
-            lane.on_fenced()
+            self._fence(lane)
             return
         if write.renew:
             lane.renewed = time.monotonic()
         self._publish([Hint(lane.generation_id, "delta", delta) for delta in write.deltas])
-        if write.ending is not None:
+        if write.ending is not None or write.release:
             self._lanes.discard(lane)
-            self._publish([Hint(lane.generation_id, "ended")])
+            if write.ending is not None:
+                self._publish([Hint(lane.generation_id, "ended")])
             if lane.ended is not None and not lane.ended.done():
                 lane.ended.set_result(True)
         elif verdict.stop_requested and not lane.stop_seen:
             lane.stop_seen = True
             lane.on_stop()
+
+    def _fence(self, lane: Lane) -> None:
+        """Take the right to write away: somebody else has it, or is to have it when the lease has run out."""
+        self._lanes.discard(lane)
+        if lane.ended is not None and not lane.ended.done():
+            lane.ended.set_result(False)
+        lane.on_fenced()

@@ -6,14 +6,16 @@ Plain functions that block; `commit` calls them in its thread, readers call `rep
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from decimal import Decimal
 
-from django.conf import settings
 from django.db import transaction
+from django.db.models import OuterRef, Subquery
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
+from conversations.journal import statements
 from conversations.models import Delta, Generation, GenerationQuerySet, Parts
 
 
@@ -28,6 +30,8 @@ class Ending:
     model_name: str = ""
     input_tokens: int | None = None
     output_tokens: int | None = None
+    usage_estimated: bool = False
+    cost: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +42,7 @@ class StoredDelta:
     kind: str
     text: str
     at_ms: int
+    redactions: tuple[tuple[int, str], ...] = ()  # where in the text something was replaced, and by which label
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,7 @@ class Write:
     deltas: tuple[StoredDelta, ...]
     ending: Ending | None
     renew: bool
+    release: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,7 @@ def write_batch(writes: Sequence[Write]) -> dict[uuid.UUID, Verdict]:
         running = [write for write in writes if verdicts[write.generation_id].running]
         _insert(running)
         _renew([write.generation_id for write in running if write.renew])
+        Generation.objects.filter(pk__in=[write.generation_id for write in running if write.release]).release()
         for write in running:
             if write.ending is not None:
                 _end(write, write.ending)
@@ -77,14 +84,7 @@ def write_batch(writes: Sequence[Write]) -> dict[uuid.UUID, Verdict]:
 
 
 def _verdicts(writes: Sequence[Write]) -> dict[uuid.UUID, Verdict]:
-    # The row lock makes a takeover wait until this commit is done; SQLite's transaction has locked everything already.
-    rows = {
-        pk: (epoch, status, stop_requested_at is not None)
-        for pk, epoch, status, stop_requested_at in Generation.objects.select_for_update()
-        .filter(pk__in=[write.generation_id for write in writes])
-        .order_by("pk")
-        .values_list("pk", "epoch", "status", "stop_requested_at")
-    }
+    rows = statements.standing(write.generation_id for write in writes)
     verdicts = {}
     for write in writes:
         epoch, status, stop = rows.get(write.generation_id, (-1, "", False))
@@ -96,18 +96,17 @@ def _verdicts(writes: Sequence[Write]) -> dict[uuid.UUID, Verdict]:
 
 def _insert(writes: Iterable[Write]) -> None:
     rows = [
-        Delta(generation_id=write.generation_id, seq=delta.seq, kind=delta.kind, text=delta.text, at_ms=delta.at_ms)
+        (write.generation_id, delta.seq, delta.kind, delta.text, delta.at_ms, delta.redactions or None)
         for write in writes
         for delta in write.deltas
     ]
     if rows:
-        Delta.objects.bulk_create(rows, ignore_conflicts=True)
+        statements.insert(rows)
 
 
 def _renew(generation_ids: list[uuid.UUID]) -> None:
     if generation_ids:
-        lease_end = timezone.now() + timedelta(seconds=settings.LEASE_SECONDS)
-        Generation.objects.filter(pk__in=generation_ids).update(lease_expires_at=lease_end)
+        Generation.objects.filter(pk__in=generation_ids).renew()
 
 
 def _end(write: Write, ending: Ending) -> None:
@@ -116,9 +115,17 @@ def _end(write: Write, ending: Ending) -> None:
 
 
 def end_generation(running: GenerationQuerySet, generation_id: uuid.UUID, ending: Ending) -> bool:
-    """Fold the deltas into the output and set the end, in the caller's transaction; False when `running` is empty."""
+    """Fold the deltas into the output and set the end, in the caller's transaction; False when `running` is empty.
+
+    The row is locked before the deltas are read: until then a writer may add to them, and what it adds has been seen.
+    """
+    owned = running.filter(pk=generation_id).select_for_update().values("created_at", "started_at").first()
+    if owned is None:
+        return False
+    queued_ms = round((owned["started_at"] - owned["created_at"]).total_seconds() * 1000) if owned["started_at"] else 0
     rows = list(Delta.objects.filter(generation=generation_id).order_by("seq"))
-    won = running.update(
+    redactions = _redactions(rows)
+    Generation.objects.filter(pk=generation_id).update(
         status=ending.status,
         finish_reason=ending.finish_reason,
         error_code=ending.error_code,
@@ -126,15 +133,27 @@ def end_generation(running: GenerationQuerySet, generation_id: uuid.UUID, ending
         model_name=ending.model_name,
         input_tokens=ending.input_tokens,
         output_tokens=ending.output_tokens,
+        usage_estimated=ending.usage_estimated,
+        cost=ending.cost,
         output=fold((row.kind, row.text, row.at_ms) for row in rows),
         timeline=[[row.at_ms, len(row.text)] for row in rows],
-        time_to_first_token_ms=rows[0].at_ms if rows else None,
+        redactions=redactions,
+        redaction_count=len(redactions),
+        time_to_first_token_ms=max(0, queued_ms) + rows[0].at_ms if rows else None,
         ended_at=timezone.now(),
         lease_expires_at=None,
     )
-    if won:
-        Delta.objects.filter(generation=generation_id).delete()
-    return bool(won)
+    Delta.objects.filter(generation=generation_id).delete()
+    return True
+
+
+def _redactions(rows: Iterable[Delta]) -> list[tuple[int, int, str]]:
+    """Return when and where, in characters of all deltas together, something was replaced, and by which label."""
+    found, before = [], 0
+    for row in rows:
+        found += [(row.at_ms, before + offset, label) for offset, label in row.redactions or ()]
+        before += len(row.text)
+    return found
 
 
 def fold(deltas: Iterable[tuple[str, str, int]]) -> Parts:
@@ -172,3 +191,10 @@ def replay(generation_id: uuid.UUID, *, after: int = -1) -> Progress | None:
     if generation.is_active:
         return Progress(ended=False, deltas=deltas, output=[])
     return Progress(ended=True, deltas=(), output=generation.output)
+
+
+def heads(generation_ids: Collection[uuid.UUID]) -> dict[uuid.UUID, int]:
+    """Return the number of the newest delta of each of these that runs, -1 without one: one small query for all."""
+    newest = Delta.objects.filter(generation=OuterRef("pk")).order_by("-seq").values("seq")[:1]
+    running = Generation.objects.filter(pk__in=generation_ids, status__in=Generation.ACTIVE)
+    return dict(running.values_list("pk", Coalesce(Subquery(newest), -1)))
