@@ -7,12 +7,17 @@ here.
 from __future__ import annotations
 
 import asyncio
+import logging
 import uuid
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 
+from django.conf import settings
+
 from conversations.journal import Hint
+
+logger = logging.getLogger(__name__)
 
 Listener = Callable[[Hint], None]
 
@@ -33,15 +38,32 @@ class Bus(ABC):
 
     def leave(self, generation_id: uuid.UUID, listener: Listener) -> None:
         """Undo `listen`."""
-        listeners = self._listeners[generation_id]
-        listeners.remove(listener)
+        listeners = self._listeners.get(generation_id, [])
+        if listener in listeners:
+            listeners.remove(listener)
         if not listeners:
-            del self._listeners[generation_id]
+            self._listeners.pop(generation_id, None)
+
+    @property
+    def connected(self) -> bool:
+        """Whether hints reach other processes, and theirs this one."""
+        return True
+
+    @property
+    def unsent(self) -> int:
+        """How many hints wait to be sent."""
+        return 0
+
+    async def close(self) -> None:  # noqa: B027 - most have none
+        """End connections; they come back when they are needed."""
 
     def deliver(self, hint: Hint) -> None:
         """Hand a hint to those of this process who listen."""
         for listener in tuple(self._listeners.get(hint.generation_id, ())):
-            listener(hint)
+            try:
+                listener(hint)
+            except Exception:  # one who cannot hear is not to make all others deaf
+                logger.exception("A listener could not take a hint about %s", hint.generation_id)
 
 
 class InProcessBus(Bus):
@@ -52,7 +74,16 @@ class InProcessBus(Bus):
             self.deliver(hint)
 
 
-bus: Bus = InProcessBus()
+def open_bus(url: str) -> Bus:
+    """Return the bus at `url`; empty: the one within this process."""
+    if not url:
+        return InProcessBus()
+    from conversations.live.redis_bus import RedisBus  # noqa: PLC0415 - it builds on this module
+
+    return RedisBus(url)
+
+
+bus: Bus = open_bus(settings.BUS_URL)
 
 
 def publish_from_thread(loop: asyncio.AbstractEventLoop, hints: Iterable[Hint]) -> None:

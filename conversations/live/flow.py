@@ -25,12 +25,13 @@ UNSENT_BYTES = 16_384
 class Flow:
     """Whether the client of one response keeps up."""
 
-    def __init__(self, request: Request | None) -> None:
+    def __init__(self, request: Request | None, abort: Callable[[], None] | None = None) -> None:
         self._open = asyncio.Event()
         self._open.set()
         self._request = request
+        self._abort = abort
         if request is not None:
-            request.registerProducer(self, streaming=True)  # type: ignore[no-untyped-call] # Twisted
+            request.registerProducer(self, streaming=True)
 
     def pauseProducing(self) -> None:
         """The buffer is full."""
@@ -48,18 +49,25 @@ class Flow:
         """Wait until the client can take more."""
         await self._open.wait()
 
+    def abort(self) -> None:
+        """Break the connection off: nobody reads it, and what is in its buffers would wait for ever."""
+        if self._abort is not None:
+            self._abort()
+
     def close(self) -> None:
         """Leave the response: it is about to end."""
-        if self._request is not None and self._request.producer is self:
-            self._request.unregisterProducer()  # type: ignore[no-untyped-call] # Twisted
+        # Of a request whose client has gone, nothing is left to leave.
+        if self._request is not None and self._request.producer is self and self._request.channel is not None:
+            self._request.unregisterProducer()
 
 
 def flow_of(send: Callable[..., Any]) -> Flow:
     """Return the flow of the response behind the ASGI `send` of the server, registered if that is Daphne's."""
     request = send.args[0] if isinstance(send, partial) and send.args else None
     if not isinstance(request, Request) or request.channel is None or request.channel.transport is None:
-        return Flow(None)
+        transport = getattr(getattr(send, "__self__", None), "transport", None)  # uvicorn's
+        return Flow(None, getattr(transport, "abort", None))
     handle = request.channel.transport.getHandle()
     if hasattr(socket, "TCP_NOTSENT_LOWAT") and isinstance(handle, socket.socket):
         handle.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
-    return Flow(request)
+    return Flow(request, request.channel.transport.abortConnection)

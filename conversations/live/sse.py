@@ -1,33 +1,36 @@
 """From state to the bytes of an event stream. Pure functions; the format is the HTML standard's "server-sent events".
 
-One message an update: it holds the new operations, the tails and the id, so that a connection that breaks breaks
+One message an update: it holds all changes and the id, so that a connection that breaks breaks
 between two states and never inside one.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import groupby
 
-from conversations.live.message import Operation
+from conversations.live.message import Change
 from conversations.rendering.markdown import RENDERER_VERSION
 
+DEFAULT_SWAP = "beforeend"  # as `htmx-config` in the page says
 HEARTBEAT = b":\n\n"
-_POSITION = re.compile(r"([a-z0-9]{1,12})\.([0-9]{1,9})\.([0-9]{1,9})", re.ASCII)
+_POSITION = re.compile(r"([a-z0-9]{1,12})\.([0-9]{1,9})(?:\.([0-9]{1,9}))?", re.ASCII)
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far a viewer is: so many operations of a state made from so many characters."""
+    """How far a viewer is: so many operations, and whether it shows a tail behind them for the time being.
+
+    `tail` is 0 when there is none, else one more than the characters that are in it.
+    """
 
     operations: int
-    characters: int
+    tail: int = 0
 
     def __str__(self) -> str:
-        return f"{RENDERER_VERSION}.{self.operations}.{self.characters}"
+        return f"{RENDERER_VERSION}.{self.operations}" + (f".{self.tail}" if self.tail else "")
 
     @classmethod
     def parse(cls, value: str) -> Position | None:
@@ -35,7 +38,7 @@ class Position:
         match = _POSITION.fullmatch(value)
         if match is None or match[1] != RENDERER_VERSION:
             return None
-        return cls(int(match[2]), int(match[3]))
+        return cls(int(match[2]), int(match[3] or 0))
 
 
 def message(data: str, *, event_id: str = "", event: str = "", retry_ms: int | None = None) -> bytes:
@@ -50,15 +53,14 @@ def message(data: str, *, event_id: str = "", event: str = "", retry_ms: int | N
 
 
 def partial(target: str, html: str, swap: str) -> str:
-    """Return an element that htmx swaps into the element with id `target`, which must be a plain word."""
-    return f'<hx-partial hx-target="#{target}" hx-swap="{swap}">{html}</hx-partial>'
+    """Return an element that htmx swaps into the element that the CSS selector `target` finds.
+
+    The page's default is to append. Most of what a stream carries is that, and its framing is as long as its text.
+    """
+    how = "" if swap == DEFAULT_SWAP else f' hx-swap="{swap}"'
+    return f'<hx-partial hx-target="{target}"{how}>{html}</hx-partial>'
 
 
-def update(operations: Iterable[Operation], tails: Mapping[str, str]) -> str:
-    """Return the data of an update: neighbouring operations on one element become one."""
-    parts = [
-        partial(target, "".join(operation.html for operation in group), swap)
-        for (target, swap), group in groupby(operations, key=lambda operation: (operation.target, operation.swap))
-    ]
-    parts += [partial(target, html, "innerHTML") for target, html in tails.items()]
-    return "".join(parts)
+def update(prefix: str, changes: Iterable[Change]) -> str:
+    """Return the data of an update of the message whose inner elements' ids begin with `prefix`."""
+    return "".join(partial(f"#{prefix}{change.part}{change.path}", change.html, change.swap) for change in changes)

@@ -1,0 +1,1 @@
+"""What surrounds Django's views: probes, refusals before them, who may watch a stream."""
