@@ -1,0 +1,1 @@
+"""What is known of speed and load beside `metrics`: figures of the dashboard, paces, lag, traces."""
