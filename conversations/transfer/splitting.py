@@ -1,0 +1,123 @@
+"""Cuts a large JSON file into the conversations in it without ever holding all of it.
+
+The file is a list of conversations, or an object that has such a list under "conversations", or one conversation.
+Only brackets and strings are looked at here, on bytes: what is in a piece is for `json`, which sees one at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+DEEPEST = 100  # far more than any export has; Python's parser would give up at a thousand
+# Everything up to and with the next bracket outside of strings; possessive, so that it cannot run away.
+_NEXT = re.compile(rb'(?:[^"\[\]{}]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+([\[\]{}])', re.DOTALL)
+_LIST = re.compile(rb'"conversations"\s*:\s*\[\Z')
+_BLANK = b" \t\r\n,"
+
+
+class NotJson(ValueError):
+    """The file is no JSON, or ends before its end."""
+
+
+class TooDeep(ValueError):
+    """A piece has more levels than any conversation."""
+
+
+class TooLong(ValueError):
+    """A piece is larger than allowed."""
+
+
+Piece = bytes | ValueError
+
+
+@dataclass(slots=True)
+class Splitter:
+    """Feed it a file; it yields the pieces: bytes of one JSON value each, or why a piece cannot be read."""
+
+    longest: int
+    header: dict[str, Any] = field(default_factory=dict)  # of an object: what comes before its list
+    _buffer: bytearray = field(default_factory=bytearray)
+    _position: int = 0  # up to where the buffer has been looked at
+    _start: int = 0  # where the piece being read begins
+    _depth: int = 0
+    _base: int = -1  # the depth of the list; -1 until it is found
+    _listed: bool = False  # the list has ended
+    _bad: ValueError | None = None
+    _ended: bool = False
+
+    def split(self, chunks: Iterable[bytes]) -> Iterator[Piece]:
+        """Yield the pieces of a file. Raises `NotJson` and `TooLong`."""
+        for chunk in chunks:
+            self._buffer += chunk
+            yield from self._scan()
+            self._shorten()
+        if self._ended and not bytes(self._buffer[self._position :]).strip():
+            return
+        raise NotJson
+
+    def _scan(self) -> Iterator[Piece]:
+        view = bytes(self._buffer)
+        while found := _NEXT.match(view, self._position):
+            if self._ended:
+                raise NotJson
+            self._position = found.end()
+            if found[1] in b"[{":
+                self._open(view, found[1])
+            elif (piece := self._close(view)) is not None:
+                yield piece
+
+    def _close(self, view: bytes) -> Piece | None:
+        piece = None
+        self._depth -= 1
+        if self._depth < 0:
+            raise NotJson
+        self._ended = self._depth == 0
+        if (self._depth == self._base and not self._listed) or (self._ended and self._base < 0):
+            piece = self._bad or view[self._start : self._position]
+            self._bad = None
+        if self._depth < self._base:
+            self._listed = True
+        return piece
+
+    def _open(self, view: bytes, token: bytes) -> None:
+        if self._depth == self._base:
+            self._start = self._position - 1
+        self._depth += 1
+        if self._base < 0 and self._begins_list(view, token):
+            self._base = self._depth
+        elif self._depth > max(self._base, 0) + DEEPEST:
+            self._bad = TooDeep()
+
+    def _begins_list(self, view: bytes, token: bytes) -> bool:
+        if token != b"[":
+            return False
+        if self._depth == 1:
+            return not view[: self._position - 1].strip(b"\xef\xbb\xbf" + _BLANK)
+        prefix = view[: self._position]
+        if self._depth != 2 or not _LIST.search(prefix):  # noqa: PLR2004 - in an object
+            return False
+        try:
+            found = json.loads(prefix.decode("utf-8-sig") + "]}")
+        except (ValueError, RecursionError) as error:
+            raise NotJson from error
+        self.header = {name: value for name, value in found.items() if name != "conversations"}
+        return True
+
+    def _shorten(self) -> None:
+        """Forget what is done with, and of a piece that is longer than allowed all but that it is there."""
+        inside = self._depth > self._base and not self._listed
+        if self._base < 0 or inside:
+            keep = self._start
+            if self._base >= 0 and len(self._buffer) - keep > self.longest:
+                self._bad, keep = self._bad or TooLong(), self._position
+        else:
+            keep = self._position
+        if len(self._buffer) - keep > self.longest:  # before the list, or a string without end
+            raise TooLong
+        del self._buffer[:keep]
+        self._position -= keep
+        self._start = max(0, self._start - keep)
