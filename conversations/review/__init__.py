@@ -1,0 +1,1 @@
+"""Reviewing what was written: flags, and who may open whose transcript."""
