@@ -1,0 +1,5 @@
+"""The Django project."""
+
+from chatapp.celery import app
+
+__all__ = ["app"]

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
+from django.db import connection
 
 SHORTEST_KEY = 32
 LOOPBACK = {"127.0.0.1", "localhost", "::1", "[::1]"}
@@ -36,3 +37,19 @@ def check_leases_outlive_polls(**_kwargs: Any) -> list[CheckMessage]:
     if settings.LEASE_SECONDS < 4 * settings.FRAME_SECONDS:
         return [Error("LEASE_SECONDS is too short for FRAME_SECONDS.", id="stillwater.E003")]
     return []
+
+
+@register(Tags.compatibility)
+def check_workers_can_be_reached(**_kwargs: Any) -> list[CheckMessage]:
+    """Workers share with web processes a database for many writers, a queue, and a bus."""
+    if settings.GENERATION_BACKEND != "celery":
+        return []
+    errors: list[CheckMessage] = []
+    if connection.vendor == "sqlite":
+        hint = "Set DATABASE_URL to a PostgreSQL database, or GENERATION_BACKEND to embedded."
+        errors.append(Error("Workers cannot share an SQLite database.", hint=hint, id="stillwater.E004"))
+    for name in ("BROKER_URL", "BUS_URL"):
+        if not getattr(settings, name):
+            hint = f"Set REDIS_URL, or {name} alone."
+            errors.append(Error(f"Workers need {name}.", hint=hint, id="stillwater.E005"))
+    return errors

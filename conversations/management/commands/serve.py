@@ -7,9 +7,9 @@ import errno
 import gc
 import socket
 import sys
+from io import StringIO
 from typing import Any
 
-from daphne.server import Server
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
@@ -17,8 +17,11 @@ from django.utils.module_loading import import_string
 from twisted.internet import reactor as twisted_reactor
 from twisted.internet.defer import Deferred
 
-from chatapp.accounts.owner import local_owner, sign_in_path
-from conversations import catalogue, dispatch
+from chatapp import startup
+from chatapp.daphne import DrainingServer
+from conversations import dispatch, turns
+from conversations.live.streams import end_streams
+from conversations.process.exiting import exit_soon
 
 reactor: Any = twisted_reactor  # made at run time: its declared interfaces are not all it has
 BACKLOG = 1024  # Daphne's default of 50 refuses connections when many clients come back at once
@@ -27,16 +30,22 @@ ANYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - addresses to li
 
 
 class Command(BaseCommand):
-    """Migrates, seeds the models, prints the owner's sign-in link and serves."""
+    """Collects static files if there are none, prepares, prints the owner's sign-in link and serves."""
 
     help = "Serve Stillwater with Daphne on HOST and PORT."
+    requires_system_checks = ()  # they are run once, by what every server runs
 
     def handle(self, *args: Any, **options: Any) -> None:  # noqa: ARG002 - Django's interface
         """Serve until the process is told to stop."""
+        startup.refuse_what_cannot_work()
         _check_port()
-        call_command("migrate", interactive=False, verbosity=0)
-        for line in catalogue.seed():
-            self.stdout.write(f"Models: {line}")
+        if not (settings.STATIC_ROOT / "staticfiles.json").exists():  # else every page would be an error
+            call_command("collectstatic", interactive=False, verbosity=0)
+        prepared = StringIO()
+        call_command("prepare", stdout=prepared)
+        *lines, owner = prepared.getvalue().splitlines()
+        self.stdout.write("\n".join(lines))
+        self._sign_in_path = owner.removeprefix("Owner: ")
         interface = settings.HOST.replace(":", r"\:")
         server = DrainingServer(
             application=import_string(settings.ASGI_APPLICATION),
@@ -44,7 +53,7 @@ class Command(BaseCommand):
             ready_callable=self._greet,
             server_name="",
         )
-        reactor.callLater(0, dispatch.attach)
+        reactor.callLater(0, turns.attach)
         reactor.addSystemEventTrigger("before", "shutdown", _shut_down)
         sys.setswitchinterval(SWITCH_SECONDS)
         gc.collect()
@@ -55,23 +64,13 @@ class Command(BaseCommand):
         host = ANYWHERE.get(settings.HOST, settings.HOST)
         site = f"http://{f'[{host}]' if ':' in host else host}:{settings.PORT}"
         self.stdout.write(f"\nStillwater is ready at {site}/\nSign in once as the owner with this link:\n")
-        self.stdout.write(f"\n    {site}{sign_in_path(local_owner())}\n\nCtrl-C stops it.")
+        self.stdout.write(f"\n    {site}{self._sign_in_path}\n\nCtrl-C stops it.")
         self.stdout.flush()
 
 
-class DrainingServer(Server):
-    """Daphne, ending also when a kept-alive connection has no request: its own version fails there."""
-
-    def kill_all_applications(self) -> Deferred[Any]:
-        """Cancel the requests in progress and wait for them."""
-        running = [details.get("application_instance") for details in self.connections.values()]
-        pending = [application for application in running if application is not None and not application.done()]
-        for application in pending:
-            application.cancel()
-        return Deferred.fromFuture(asyncio.ensure_future(asyncio.gather(*pending, return_exceptions=True)))
-
-
 def _shut_down() -> Deferred[None]:
+    exit_soon()
+    end_streams()
     return Deferred.fromFuture(asyncio.ensure_future(dispatch.detach()))
 
 
