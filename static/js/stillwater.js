@@ -3,14 +3,15 @@
  * Contents
  *   1  helpers
  *   2  announcements   one polite status for the whole page
- *   3  following       the stream at the bottom, unless the reader looks elsewhere
+ *   3  reading         following, staying, being up to date: reading.js
  *   4  requests        nonce, CSRF token, errors; htmx does the rest
  *   5  composer        keys, drafts
  *   6  thread          focus and place when it is replaced, editing
  *   7  copying
- *   8  theme
+ *   8  theme, list, language
  *   9  start
  *
+ * What it says stands in templates/_words.html, in the language of the page.
  * It writes text and attributes only, never HTML, so that it needs no Trusted Types policy.
  */
 (() => {
@@ -26,6 +27,14 @@
   const composer = find('#composer');
   const text = find('#text');
   const running = () => find('.stream');
+  const words = find('#words').dataset;
+  const plural = new Intl.PluralRules(root.lang);
+
+  /** The words for a number of things: `name` and the plural form that the language has for `count`. */
+  function counted(name, count) {
+    const form = plural.select(count).replace(/^./, (letter) => letter.toUpperCase());
+    return (words[name + form] ?? words[`${name}Other`]).replace('{count}', count.toLocaleString(root.lang));
+  }
 
   const memory = {
     get(key) { try { return sessionStorage.getItem(key); } catch { return null; } },
@@ -40,12 +49,16 @@
 
   /* 2 announcements */
 
-  const say = (words) => { find('#status').textContent = words; };
+  const say = (sentence) => { find('#status').textContent = sentence; };
+  const alarm = (sentence) => { find('#alert').textContent = sentence; };
   let wasRunning = false;
 
   function announce() {
     const isRunning = running();
-    if (isRunning && !wasRunning) say('Generating');
+    if (isRunning && !wasRunning) {
+      say(words.generating);
+      alarm('');
+    }
     if (!isRunning && wasRunning) {
       say(outcome());
       hint(''); // "an answer is still being written" is no longer true
@@ -53,57 +66,25 @@
     wasRunning = isRunning;
   }
 
-  /** What has become of the last answer. Errors are alerts in the page, so they are not said twice. */
+  /** What has become of the last answer. What went wrong is said at once and not a second time by the status. */
   function outcome() {
     const message = [...document.querySelectorAll('.message.assistant')].pop();
     const status = find('.foot', message)?.dataset.status;
-    if (status === 'stopped') return 'Stopped';
+    alarm(find('.foot .notice.error', message)?.innerText ?? '');
+    if (status === 'stopped') return words.stopped;
     if (status !== 'completed') return '';
-    const words = find(':scope > .prose', message).innerText.match(/\S+/g)?.length ?? 0;
-    return `Done, ${words} ${words === 1 ? 'word' : 'words'}`;
+    return counted('done', find(':scope > .prose', message).innerText.match(/\S+/g)?.length ?? 0);
   }
 
-  /* 3 following */
+  /* 3 reading */
 
   const thread = find('#thread');
-  const jump = find('#jump');
-  const below = () => root.scrollHeight - innerHeight - scrollY;
-  let following = true;
-  let lastTop = 0;
-
-  function toLatest() {
-    following = true;
-    scrollTo({ top: root.scrollHeight, behavior: 'instant' });
-  }
-
-  function follow() {
-    const selection = getSelection();
-    if (!selection.isCollapsed && thread.contains(selection.anchorNode)) following = false;
-    if (following) toLatest();
-    showJump();
-  }
-
-  function showJump() {
-    jump.hidden = below() < 200;
-  }
-
-  if (thread) {
-    addEventListener('scroll', () => {
-      if (below() < 4) following = true;
-      else if (scrollY < lastTop) following = false;
-      lastTop = scrollY;
-      showJump();
-    }, { passive: true });
-    addEventListener('resize', showJump);
-    // Somebody who opens a panel or moves through the text with the keyboard is reading there.
-    thread.addEventListener('focusin', () => { following = false; });
-    thread.addEventListener('toggle', () => { following = false; showJump(); }, true);
-    jump.addEventListener('click', () => { toLatest(); focusComposer(); });
-  }
+  const reading = window.reading; // there is one where there is a thread
 
   /* 4 requests */
 
-  const hint = (words) => { find('#composer-hint').textContent = words; };
+  const hint = (sentence) => find('#composer-hint')?.replaceChildren(sentence);
+  const QUIET = '.watch, h1 *, [data-quiet]'; // what fails without a word here
   const isPage = (html) => /^\s*<!doctype/i.test(html);
 
   on('htmx:config:request', ({ detail: { ctx } }) => {
@@ -113,7 +94,11 @@
       // A toolbar that came by the stream has no token of its own.
       request.headers['X-CSRFToken'] = find('[name=csrfmiddlewaretoken]', composer).value;
     }
-    if (source === composer) ctx.typed = text.value;
+    if (source === composer) {
+      ctx.typed = text.value;
+      clearTimeout(keeping);
+    }
+    if (source.matches('.take-back')) ctx.takenBack = find('.queued', source.closest('li')).textContent;
     remember(source, request.submitter);
   });
 
@@ -121,23 +106,25 @@
     const { ctx } = event.detail;
     const { status, raw } = ctx.response;
     if (status < 400 && !isPage(ctx.text)) {
-      if (ctx.sourceElement === composer) sent(ctx.typed);
+      if (ctx.sourceElement === composer) sent(ctx.typed, !ctx.text.includes('"#thread"'));
+      if (ctx.takenBack) fill([text.value, ctx.takenBack].filter(Boolean).join('\n\n'));
       return;
     }
+    if (ctx.sourceElement === composer) keepSoon(); // the next attempt has another key
     if (ctx.text.includes('<hx-partial')) return; // a refusal: it says itself what is wrong
     event.preventDefault(); // a whole page has no place in this one
     if (ctx.sourceElement.matches('.stream')) root.classList.add('offline');
-    if (ctx.sourceElement.matches('.stream, h1 *')) return;
-    if (raw.redirected || status === 403) hint('You are signed out, it seems. Your text is kept: reload the page.');
-    else if (status === 404) hint('This is gone: it may have been deleted in another tab. Your text is kept.');
-    else hint(`The server could not do this (${status}). Your text is kept: try again in a moment.`);
+    if (ctx.sourceElement.matches(`.stream, ${QUIET}`)) return;
+    if (raw.redirected || status === 403) hint(words.signedOut);
+    else if (status === 404) hint(words.gone);
+    else hint(words.refused.replace('{status}', status));
   });
 
   on('htmx:error', ({ detail: { ctx } }) => {
     const source = ctx?.sourceElement;
-    if (!source || source.matches('h1 *')) return;
+    if (!source || source.matches(QUIET)) return;
     if (source.matches('.stream')) root.classList.add('offline');
-    else hint('You seem to be offline; your text is kept. Try again when you are back.');
+    else hint(words.offline);
   });
 
   on('htmx:sse:error', () => root.classList.add('offline'));
@@ -146,33 +133,60 @@
   on('htmx:after:swap', () => {
     announce();
     restore();
-    if (thread) follow();
+    reading?.follow();
   });
 
   addEventListener('online', () => find('#composer-hint') && hint(''));
 
   /* 5 composer */
 
-  const draft = `draft:${location.pathname}`;
+  const start = `draft:${composer?.dataset.owner}:/`;
+  const draft = `draft:${composer?.dataset.owner}:${location.pathname}`;
+  let keeping = 0;
+  let kept = '';
+
+  /** Have the server keep the draft, also while the page is being left. A key that was sent with ends its drafts. */
+  function keep() {
+    clearTimeout(keeping);
+    if (!text || text.value === kept) return;
+    kept = text.value;
+    const body = new FormData();
+    for (const name of ['csrfmiddlewaretoken', 'request_key']) body.append(name, find(`[name=${name}]`, composer).value);
+    body.append('text', kept);
+    find('#draft-key').value = body.get('request_key'); // what is sent from here ends this draft
+    const forget = () => { kept = null; };
+    // What outlives its page may have 64 kB.
+    fetch(composer.dataset.draft, { method: 'POST', body, redirect: 'error', keepalive: kept.length < 15000 })
+      .then((answer) => answer.ok || forget(), forget);
+  }
+
+  function keepSoon() {
+    kept = null;
+    clearTimeout(keeping);
+    keeping = setTimeout(keep, 1000);
+  }
 
   function changed() {
     memory.set(draft, text.value);
+    if (text.value !== kept) keepSoon();
     if (!CSS.supports('field-sizing', 'content')) text.rows = Math.min(12, text.value.split('\n').length);
-    if (thread && following) toLatest();
+    reading?.follow();
   }
 
-  function fill(words) {
-    text.value = words;
+  function fill(prompt) {
+    text.value = prompt;
     changed();
     text.focus();
-    text.setSelectionRange(words.length, words.length);
+    text.setSelectionRange(prompt.length, prompt.length);
   }
 
   /** Take away what was sent, and only that: one may have gone on typing. */
-  function sent(typed) {
+  function sent(typed, queued) {
     text.value = text.value.startsWith(typed) ? text.value.slice(typed.length) : text.value;
     find('#stop-first').checked = false; // to interrupt is a decision for one message
-    following = true;
+    if (queued) say(words.queued);
+    else reading?.resume();
+    if (!text.value) kept = ''; // the server has ended the draft of what was sent
     changed();
     focusComposer();
   }
@@ -184,11 +198,16 @@
       const asks = event.ctrlKey || event.metaKey || (target === text && !event.shiftKey && !touch);
       if (!asks) return;
       event.preventDefault();
-      if (target.value.trim()) target.form.requestSubmit();
+      if (target.value.trim() || find('.chip', target.form)) target.form.requestSubmit();
+    } else if (key === 'ArrowUp' && target === text && !text.value && thread && !running()) {
+      const edits = document.querySelectorAll('.message.user [data-act=edit]');
+      if (!edits.length) return;
+      event.preventDefault();
+      edits[edits.length - 1].click();
     } else if (key === 'Escape') {
       const slot = target.closest('.edit-slot');
       if (slot) closeEdit(slot);
-      else if (!find(':popover-open') && running()) find('#stop').requestSubmit();
+      else if (!find(':popover-open, dialog[open]') && running()) find('#stop').requestSubmit();
     }
   });
 
@@ -196,11 +215,13 @@
     const form = event.target;
     if (form !== composer || form.hasAttribute('hx-post')) return;
     if (navigator.onLine) {
+      memory.set('sent-at', performance.timeOrigin + performance.now()); // for measuring.js, on the next page
       memory.set('begun', 'yes'); // the draft of the first page ends when the conversation is there
       form.dataset.sent = 'yes';
+      clearTimeout(keeping);
     } else {
       event.preventDefault();
-      hint('You seem to be offline; your text is kept. Try again when you are back.');
+      hint(words.offline);
     }
   });
 
@@ -212,12 +233,13 @@
   function remember(source, submitter) {
     const message = source.closest('.message');
     const button = submitter ?? find('[data-act]', source);
-    if (!message || source.matches('.stream, a')) return;
+    if (!message || source.matches('.stream, .quiet, a')) return;
     const act = button?.dataset.act;
     const index = [...thread.children].indexOf(message);
     const moves = act === 'previous' || act === 'next';
     place = { message, index, act, moves, bottom: message.getBoundingClientRect().bottom };
-    following = !moves;
+    if (moves) reading.leave();
+    else reading.resume();
   }
 
   function restore() {
@@ -229,7 +251,7 @@
     if (!message) return;
     const buttons = [find(`[data-act=${act}]`, message), find('.versions [data-act]', message)];
     buttons.find(Boolean)?.focus({ preventScroll: true });
-    following = false;
+    reading.leave();
     scrollBy({ top: message.getBoundingClientRect().bottom - bottom, behavior: 'instant' });
   }
 
@@ -249,24 +271,41 @@
     } else if (link.matches('[data-prompt]') && plain) {
       event.preventDefault();
       fill(new URL(link.href).searchParams.get('q'));
+    } else if (link.matches('[data-copy]')) {
+      copied(link, copy(find(`#${link.dataset.copy}`).value));
+    } else if (link.matches('[data-print]')) {
+      print();
     } else if (link.matches('.copy')) {
       copied(link, copy(find('pre', link.closest('figure')).textContent));
-    } else if (link.matches('.copy-answer') && plain) {
+    } else if (link.matches('.permalink') && plain) {
+      event.preventDefault();
+      copied(link, copy(link.href));
+    } else if (link.matches('.copy-answer, .copy-message') && plain) {
       event.preventDefault();
       copied(link, copy(fetch(link.href).then((answer) => (answer.ok ? answer.text() : Promise.reject(answer)))));
     }
   });
 
+  // Where one says why can open behind the composer.
+  on('toggle', ({ target }) => { if (target.matches('.comment[open]')) target.scrollIntoView({ block: 'nearest' }); }, true);
+
+  // The server knows its own time of day, the browser that of the reader.
+  on('toggle', ({ target, newState }) => {
+    const time = newState === 'open' && target.matches('.answer-menu') && find('time', target);
+    if (!time) return;
+    time.textContent = new Date(time.dateTime).toLocaleString(root.lang, { dateStyle: 'short', timeStyle: 'short' });
+  }, true);
+
   /* 7 copying */
 
   /** Put a text, or the promise of one, on the clipboard; also where the page may not use the clipboard's own API. */
-  async function copy(words) {
+  async function copy(source) {
     if (navigator.clipboard && window.ClipboardItem) {
-      const blob = Promise.resolve(words).then((plain) => new Blob([plain], { type: 'text/plain' }));
+      const blob = Promise.resolve(source).then((plain) => new Blob([plain], { type: 'text/plain' }));
       try { return await navigator.clipboard.write([new ClipboardItem({ 'text/plain': blob })]); } catch { /* go on */ }
     }
     const area = document.createElement('textarea');
-    area.value = await words;
+    area.value = await source;
     area.className = 'visually-hidden';
     document.body.append(area);
     area.select();
@@ -278,20 +317,20 @@
   async function copied(button, copying) {
     let done = true;
     try { await copying; } catch { done = false; }
-    const words = done ? 'Copied' : 'Copying failed';
-    say(words);
+    const outcome = done ? words.copied : words.copyingFailed;
+    say(outcome);
     button.focus({ preventScroll: true });
     const use = find('use', button);
     if (use) use.setAttribute('href', done ? '#i-check' : '#i-alert');
-    else button.textContent = done ? 'Copied' : 'Failed';
+    else button.textContent = done ? words.copied : words.failed;
     setTimeout(() => {
-      if (use) use.setAttribute('href', '#i-copy');
-      else button.textContent = 'Copy';
-      if (find('#status').textContent === words) say('');
+      if (use) use.setAttribute('href', button.matches('.permalink') ? '#i-link' : '#i-copy');
+      else button.textContent = words.copy;
+      if (find('#status').textContent === outcome) say('');
     }, 2000);
   }
 
-  /* 8 theme */
+  /* 8 theme, list, language */
 
   on('submit', (event) => {
     const form = event.target;
@@ -302,34 +341,58 @@
     if (known) root.dataset.theme = choice;
     else delete root.dataset.theme;
     find('meta[name=color-scheme]').content = known ? choice : 'light dark';
+    for (const meta of document.querySelectorAll('meta[name=theme-color]')) meta.content = getComputedStyle(document.body).backgroundColor;
     for (const button of form.querySelectorAll('button')) button.setAttribute('aria-pressed', button === event.submitter);
     fetch(form.action, { method: 'POST', body: new FormData(form, event.submitter), redirect: 'manual' }).catch(() => {});
+  });
+
+  on('submit', (event) => {
+    const form = event.target;
+    if (!form.matches('.list-form') || !event.submitter) return;
+    event.preventDefault();
+    const body = new FormData(form, event.submitter);
+    const hidden = event.submitter.value === 'hidden';
+    find('#sidebar:popover-open')?.hidePopover();
+    if (hidden) root.dataset.list = 'hidden';
+    else delete root.dataset.list;
+    find(hidden ? '.topbar [popovertarget=sidebar]' : '.hide-list').focus({ preventScroll: true });
+    reading?.follow();
+    fetch(form.action, { method: 'POST', body, redirect: 'manual', keepalive: true }).catch(() => {});
+  });
+
+  on('change', ({ target }) => {
+    if (target.matches('[data-send-on-change]')) target.form.requestSubmit();
   });
 
   /* 9 start */
 
   root.classList.add('js');
+  if (composer && !window.htmx) {
+    // Its script was lost on the way: forms work without it, but no text would arrive by itself.
+    root.classList.add('broken');
+  }
+  addEventListener('pagehide', keep);
+  on('visibilitychange', () => document.hidden && keep());
   on('input', (event) => { if (event.target === text) changed(); });
 
-  // A page from the back/forward cache shows the past: its stream is closed, its key may be spent.
+  // A page from the back/forward cache shows the past: its key is spent.
   addEventListener('pageshow', (event) => {
-    if (event.persisted && (running() || composer?.dataset.sent)) location.reload();
+    if (event.persisted && composer?.dataset.sent) location.reload();
   });
 
   if (text) {
     if (thread && memory.get('begun')) {
       memory.set('begun', '');
-      memory.set('draft:/', '');
+      memory.set(start, '');
     }
-    if (!text.value) text.value = memory.get(draft) ?? '';
+    kept = text.value;
+    const typed = memory.get(draft);
+    if (typed && (!text.value || 'kept' in text.dataset)) text.value = typed;
+    if (text.value !== kept) keepSoon();
     if (text.value) text.setSelectionRange(text.value.length, text.value.length);
     focusComposer();
   }
   announce();
-  if (thread) {
-    const arrived = performance.getEntriesByType('navigation')[0]?.type === 'navigate';
-    if (arrived && (!location.hash || location.hash === '#latest')) toLatest();
-    following = below() < 4;
-    showJump();
-  }
+  const arrived = performance.getEntriesByType('navigation')[0]?.type === 'navigate';
+  reading?.start(arrived && (!location.hash || location.hash === '#latest'));
 })();
