@@ -18,4 +18,9 @@ os.environ.update(
     OLLAMA_URL="",
     OPENAI_BASE_URL="",
     OPENAI_API_KEY="",
+    # Switched on, so that every test of all pages meets their pages; nothing is asked of it before somebody signs in.
+    MFA="optional",
+    OIDC_ISSUER="http://127.0.0.1:9/",
+    OIDC_CLIENT_ID="stillwater",
+    OIDC_CLIENT_SECRET="the secret of the client",
 )

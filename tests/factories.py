@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import functools
+import io
 from typing import Any
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.hashers import get_hasher, make_password
+from PIL import Image
 
 from conversations.models import ChatModel, Conversation, Generation, Message
 
+PASSWORD = "a long password"
+
+
+@functools.cache
+def _hashed(algorithm: str) -> str:
+    """Hashed once: to hash a password as one should takes longer than most tests."""
+    return make_password(PASSWORD, hasher=algorithm)
+
 
 def make_user(name: str, **fields: Any):
-    return get_user_model().objects.create_user(username=name, password="a long password", **fields)
+    return get_user_model().objects.create(username=name, password=_hashed(get_hasher().algorithm), **fields)
 
 
 def make_model(base_url: str = "demo:", model_name: str = "demo", **fields: Any) -> ChatModel:
@@ -49,3 +61,10 @@ def make_running(conversation: Conversation, **fields: Any) -> Generation:
     lease = timezone.now() + timedelta(seconds=60)
     values = {"status": "in_progress", "finish_reason": "", "epoch": 1, "lease_expires_at": lease, **fields}
     return make_turn(conversation, answer="", **values)
+
+
+def picture(form: str = "PNG", size: tuple[int, int] = (8, 6)) -> bytes:
+    """Return the bytes of an image."""
+    data = io.BytesIO()
+    Image.new("RGB", size, (30, 120, 140)).save(data, form)
+    return data.getvalue()

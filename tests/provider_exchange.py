@@ -45,6 +45,7 @@ class Exchange:
     def __init__(self, writer: asyncio.StreamWriter, gone: asyncio.Event, body: dict[str, Any]) -> None:
         self.body = body
         self.reusable = False
+        self.said = ""
         self.gone = gone
         self._writer = writer
         self.directives = directives(body)
@@ -54,12 +55,17 @@ class Exchange:
         self.prompt_tokens = sum(len(str(message["content"]).split()) for message in messages)
 
     @property
+    def partial(self) -> str:
+        """What the assistant has said already, if the conversation ends in that."""
+        said = [m for m in self.body.get("messages", []) if not is_plea(m)]
+        return str(said[-1]["content"]) if said and said[-1]["role"] == "assistant" else ""
+
+    @property
     def tokens(self) -> list[str]:
         """The answer; only what is missing of it if the conversation ends in a part of it."""
         seed = self.directives.get("seed") or zlib.crc32(last_user(self.body).encode())
         tokens = text_of(seed, self.length)
-        said = [m for m in self.body.get("messages", []) if not is_plea(m)]
-        partial = str(said[-1]["content"]) if said and said[-1]["role"] == "assistant" else ""
+        partial = self.partial
         return ["".join(tokens)[len(partial) :]] if partial and "".join(tokens).startswith(partial) else tokens
 
     async def start(self, status_code: int = 200, content_type: str = "text/event-stream", extra: str = "") -> None:

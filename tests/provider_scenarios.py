@@ -84,6 +84,19 @@ async def stamped(x: Exchange, speed: str) -> None:
     await x.finish(output_tokens=x.length)
 
 
+async def counted(x: Exchange, speed: str) -> None:
+    """As paced, but each token is its number, so that a lost or doubled one shows; goes on behind a part of it."""
+    whole = "".join(f"w{number} " for number in range(x.length))
+    rest = whole[len(x.partial) :] if whole.startswith(x.partial) else f"<{x.partial}> is no beginning of it"
+    await _paced(x, float(x.directives.get("speed", speed or 50)), re.findall(r"\S+\s*|\s+", rest))
+
+
+async def said(x: Exchange, speed: str) -> None:
+    """What the test has put into the server's `said`, in pieces of 1 to 8 characters."""
+    pieces = re.findall(r".{1,8}", x.said, re.DOTALL)
+    await _paced(x, float(speed or 500), pieces)
+
+
 async def burst(x: Exchange, count: str) -> None:
     """`count` tokens as fast as the socket takes them, each in a chunk of its own."""
     await x.start()
@@ -187,6 +200,43 @@ async def finish(x: Exchange, reason: str) -> None:
     await x.finish({"filter": "content_filter", "tools": "tool_calls"}.get(reason, reason), 3)
 
 
+async def say(x: Exchange, size: str) -> None:
+    """Says `[[say=…]]` (UTF-8 in hexadecimal) in deltas of `size` characters, or in two: `[[cut=3]]`.
+
+    `[[as=reasoning_content]]` names the field, `[[then=stall]]` what comes behind it: a scenario, or a finish_reason.
+    A part of it that the assistant has said already is not said again.
+    """
+    whole = bytes.fromhex(x.directives["say"]).decode()
+    text = whole.removeprefix(x.partial)
+    cut, step = int(x.directives.get("cut", 0)), int(size or len(text))
+    pieces = [text[:cut], text[cut:]] if cut else [text[at : at + step] for at in range(0, len(text), step)]
+    await x.start()
+    for piece in pieces:
+        await x.event(chunk({x.directives.get("as", "content"): piece}))
+    then = "stop" if x.partial else x.directives.get("then", "stop")
+    if then == "stall":
+        await x.gone.wait()
+    elif then == "cut":
+        x.reset_connection()
+    else:
+        await x.finish(then, len(pieces))
+
+
+async def moderate(x: Exchange) -> None:
+    """Judge a text by the model's name: `strict` flags what holds "forbidden"; `silent` and `broken` never do."""
+    model, text = x.body.get("model"), str(x.body["input"])
+    if model == "silent":
+        await x.gone.wait()
+    elif model == "broken":
+        await x.json(500, {"error": {"message": SECRET_ECHO}})
+    elif model == "odd":
+        await x.json(200, {"results": [{}]})
+    else:
+        flagged = "forbidden" in text
+        categories = {"violence": flagged, "harassment": False}
+        await x.json(200, {"id": "m", "model": model, "results": [{"flagged": flagged, "categories": categories}]})
+
+
 async def linger(x: Exchange, _: str) -> None:
     """Complete but for [DONE] and the end of the body."""
     await _first(x, "3")
@@ -209,7 +259,7 @@ async def _first(x: Exchange, count: str) -> None:
 SCENARIOS: dict[str, Scenario] = SHAPES | {
     scenario.__name__: scenario
     for scenario in (
-        *(paced, fast, stamped, burst, html, text, silence, noheaders, keepalive, stall),
-        *(cut, fin, eof, done, error, finish, linger, redirect),
+        *(paced, fast, stamped, counted, said, burst, html, text, silence, noheaders, keepalive, stall),
+        *(cut, fin, eof, done, error, finish, linger, redirect, say),
     )
 }

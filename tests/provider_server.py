@@ -3,7 +3,7 @@
 What it does is chosen by the last user message (`[[scenario=cut-3]]`), else by the model's name (`cut-3`), else by
 `ProviderServer.default_scenario`; the scenarios are in `provider_scenarios.py`. A name that ends in `x<n>`, such as
 `503x1`, does so for the first n requests of that name and answers after that. Requests for a title (a system prompt
-that says "title") are always answered at once.
+that says "title") are always answered, after `ProviderServer.title_seconds`.
 
 In a test: the fixture `provider_server` of `provider_fixtures.py`. For a bench, by hand:
 `python -m tests.provider_server --port N`.
@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from tests.provider_exchange import Exchange
-from tests.provider_scenarios import choose, play
+from tests.provider_scenarios import choose, moderate, play
 
 
 @dataclass(slots=True)
@@ -41,7 +41,7 @@ class ReceivedRequest:
     closed_at: float | None = None  # when the client closed the connection that this request came by
     _closed: threading.Event = field(default_factory=threading.Event)
 
-    def wait_closed(self, timeout: float = 5) -> float:
+    def wait_closed(self, timeout: float = 20) -> float:
         """When the client closed the connection; raises AssertionError if it does not within `timeout` seconds."""
         assert self._closed.wait(timeout), "the client did not close the connection"
         assert self.closed_at is not None
@@ -61,6 +61,8 @@ class ProviderServer:
         self.port = port
         self.requests: list[ReceivedRequest] = []
         self.default_scenario = "fast"
+        self.title_seconds = 0.0
+        self.said = ""  # what the scenario of this name answers
         self.models = ["fast", "paced-50"]
         self._seen: Counter[str] = Counter()
         self._connections = 0
@@ -95,14 +97,26 @@ class ProviderServer:
         self.requests.clear()
         self._seen.clear()
         self.default_scenario = "fast"
+        self.title_seconds = 0.0
         self.models = ["fast", "paced-50"]
+
+    @property
+    def titles(self) -> list[ReceivedRequest]:
+        """The requests for titles."""
+        return [request for request in self.requests if request.is_title]
 
     @property
     def answers(self) -> list[ReceivedRequest]:
         """The requests for answers: no titles, no lists of models."""
-        return [request for request in self.requests if request.method == "POST" and not request.is_title]
+        asked = [request for request in self.requests if request.path == "/v1/chat/completions"]
+        return [request for request in asked if request.method == "POST" and not request.is_title]
 
-    def wait_answers(self, count: int, timeout: float = 5) -> list[ReceivedRequest]:
+    @property
+    def moderated(self) -> list[str]:
+        """The texts that were to be judged."""
+        return [str(request.body["input"]) for request in self.requests if request.path == "/v1/moderations"]
+
+    def wait_answers(self, count: int, timeout: float = 20) -> list[ReceivedRequest]:
         """`answers`, as soon as there are `count` of them; raises AssertionError after `timeout` seconds."""
         with self._arrived:
             assert self._arrived.wait_for(lambda: len(self.answers) >= count, timeout), "too few requests"
@@ -154,6 +168,7 @@ class ProviderServer:
     async def _answer(self, request: ReceivedRequest, reader: _Reader, writer: asyncio.StreamWriter) -> bool:
         """Whether the connection can be used again."""
         exchange = Exchange(writer, reader.gone, request.body)
+        exchange.said = self.said
         request.is_title = exchange.is_title
         request.scenario = choose(request.body, self.default_scenario)
         nth = self._seen[request.scenario]
@@ -161,11 +176,15 @@ class ProviderServer:
         with self._arrived:
             self.requests.append(request)
             self._arrived.notify_all()
+        if request.is_title:
+            await asyncio.sleep(self.title_seconds)
         if request.path == "/v1/models":
             listed = [{"id": model, "object": "model", "owned_by": "tests"} for model in self.models]
             await exchange.json(200, {"object": "list", "data": listed})
         elif request.path == "/v1/chat/completions" and request.method == "POST":
             await play(request.scenario, exchange, nth)
+        elif request.path == "/v1/moderations":
+            await moderate(exchange)
         else:
             await exchange.json(404, {"error": {"message": f"no such path {request.path}"}})
         return exchange.reusable

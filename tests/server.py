@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import socket
-import subprocess
 import sys
 import time
 import uuid
 from html import unescape
 from pathlib import Path
+from typing import Self
 
 import httpx2
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests import prepared
+from tests.process import Process, manage
+
 STREAM_URL = re.compile(r'hx-sse:connect="([^"]+)"')
 CSRF = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
 
@@ -29,13 +30,14 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-class Server:
-    """One server process; `kill` and `start` again to see what survives."""
+class Server(Process):
+    """One server process; `kill` and `start` again to see what survives. `asgi` is daphne or uvicorn."""
 
-    def __init__(self, data_dir: Path, **environment: str) -> None:
+    def __init__(self, data_dir: Path, asgi: str = "daphne", **environment: str) -> None:
+        self.asgi = asgi
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self.environment = {
+        environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("COV_")},
             "DATA_DIR": str(data_dir),
             "DATABASE_URL": f"sqlite:///{data_dir / 'db.sqlite3'}",
@@ -44,64 +46,64 @@ class Server:
             "OLLAMA_URL": "",
             "OPENAI_BASE_URL": "",
             "OPENAI_API_KEY": "",
+            # One user of a test does the work of many.
+            "LIMIT_REQUESTS_PER_MINUTE": "0",
+            "LIMIT_GENERATIONS": "0",
+            "LIMIT_STREAMS": "0",
             **environment,
         }
-        self.log = data_dir / "server.log"
-        self.process: subprocess.Popen[bytes] | None = None
+        super().__init__(data_dir / f"server-{self.port}.log", environment)
         self.link = ""
 
-    def manage(self, *arguments: str) -> None:
-        subprocess.run(
-            [sys.executable, "manage.py", *arguments], cwd=ROOT, env=self.environment, check=True, capture_output=True
-        )
+    def __enter__(self) -> Self:
+        self.prepare()
+        self.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def manage(self, *arguments: str) -> str:
+        return manage(self.environment, *arguments)
 
     def prepare(self) -> None:
-        self.manage("migrate", "--verbosity", "0")
-        self.manage("collectstatic", "--no-input", "--verbosity", "0")
+        """Migrate, and collect static files."""
+        data_dir = Path(self.environment["DATA_DIR"])
+        prepared.copy_static(data_dir)
+        if self.environment["DATABASE_URL"] == f"sqlite:///{data_dir / prepared.SQLITE}":
+            prepared.copy_sqlite(data_dir)
+        else:
+            self.manage("migrate", "--verbosity", "0")
 
-    def start(self) -> None:
-        with self.log.open("ab") as log:
-            mark = log.tell()
-            self.process = subprocess.Popen(
-                [sys.executable, "manage.py", "serve"], cwd=ROOT, env=self.environment, stdout=log, stderr=log
-            )
-        for _ in range(300):
-            text = self.log.read_bytes()[mark:].decode()
-            found = re.search(r"http\S+/sign-in/\S+", text)
-            if found and self._answers():
-                self.link = found[0]
-                return
-            if self.process.poll() is not None:
-                break
-            time.sleep(0.05)
-        raise AssertionError(f"the server did not start:\n{self.log.read_text()}")
+    def new_link(self) -> str:
+        """A link that signs the owner in once."""
+        return f"{self.url}{self.manage('prepare').split('Owner: ')[1].strip()}"
+
+    def command(self) -> list[str]:
+        if self.asgi == "daphne":
+            return [sys.executable, "manage.py", "serve"]
+        options = ["--http=chatapp.uvicorn:PatientProtocol", f"--port={self.port}", "--no-access-log"]
+        return [sys.executable, "-m", "uvicorn", "chatapp.asgi:application", *options]
+
+    def works(self, said: str) -> bool:
+        return self._answers() and self._find_link(said)
+
+    def _find_link(self, text: str) -> bool:
+        if self.asgi != "daphne":  # only `manage.py serve` prints one; `Client` makes its own
+            return True
+        found = re.search(r"http\S+/sign-in/\S+", text)
+        self.link = found[0] if found else ""
+        return bool(self.link)
 
     def _answers(self) -> bool:
         try:
-            return httpx2.get(f"{self.url}/accounts/login/", timeout=5).status_code == 200
+            return httpx2.get(f"{self.url}/healthz", timeout=5).status_code == 200
         except httpx2.TransportError:
             return False
-
-    def kill(self) -> None:
-        """As `kill -9`: no clean-up of any kind."""
-        self.process.kill()
-        self.process.wait()
-
-    def terminate(self) -> float:
-        """Ask the process to end; return how many seconds it took."""
-        started = time.monotonic()
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(timeout=20)
-        return time.monotonic() - started
 
     def memory_bytes(self) -> int:
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) * 1024
-
-    def close(self) -> None:
-        if self.process is not None and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
 
 
 class Client:
@@ -109,9 +111,16 @@ class Client:
 
     def __init__(self, server: Server, link: str = "") -> None:
         self.server = server
-        self.http = httpx2.Client(base_url=server.url, follow_redirects=True, timeout=20)
-        page = self.http.get(link or server.link)
+        # Over HTTPS a form must say where it comes from; test certificates sign themselves.
+        headers = {"Referer": f"{server.url}/"}
+        self.http = httpx2.Client(base_url=server.url, follow_redirects=True, timeout=20, headers=headers, verify=False)
+        page = self.http.get(link or server.link or server.new_link())
         self.token = CSRF.search(page.text)[1]
+
+    @property
+    def cookies(self) -> str:
+        """The cookies as a header, for connections of one's own."""
+        return "; ".join(f"{name}={value}" for name, value in self.http.cookies.items())
 
     def post(self, path: str, *, htmx: bool = False, **fields: str) -> httpx2.Response:
         headers = {"HX-Request": "true"} if htmx else {}

@@ -87,6 +87,16 @@ def test_the_theme_is_kept_in_a_cookie(client, choice, cookie):
     assert client.cookies["theme"].value == cookie
 
 
+@pytest.mark.parametrize(("choice", "cookie"), [("hidden", "hidden"), ("shown", ""), ('"><script>', "")])
+def test_a_hidden_list_is_kept_in_a_cookie_and_in_the_first_html(client, choice, cookie):
+    client.cookies["theme"] = "dark"
+    client.post(reverse("theme"), {"list": choice, "next": "/"})
+    assert client.cookies["list"].value == cookie
+    assert client.cookies["theme"].value == "dark"
+    html = client.get(reverse("account_login")).content.decode()
+    assert ('data-list="hidden"' in html) is bool(cookie)
+
+
 @pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example", "javascript:alert(1)", ""])
 def test_the_theme_redirects_only_within_the_site(client, target):
     assert client.post(reverse("theme"), {"theme": "dark", "next": target}).url == "/"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from conversations import catalogue
+from conversations.asking import catalogue
 from conversations.models import ChatModel
 from tests.provider_server import ProviderServer
 from tests.server import free_port

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
+import contextlib
 
 import pytest
 from asgiref.sync import sync_to_async
-from django.db import connection
 
 from conversations.journal import Ending, Hint, Journal, StoredDelta, fold, replay
 from conversations.journal.commit import storable
 from conversations.models import Delta, Generation
 from conversations.threads import DatabaseThreads
+from tests.database import locked_generations, other_connection
 from tests.factories import make_conversation, make_running, make_user
 
 COMPLETED = Ending("completed", finish_reason="stop")
@@ -36,14 +36,14 @@ class Recorder:
 async def database(transactional_db):
     threads = DatabaseThreads("test")
     yield threads
-    threads.close()
+    await threads.close()
 
 
 @pytest.fixture
 async def journal(database):
     journal = Journal(Recorder())
     yield journal
-    journal.close()
+    await journal.close()
 
 
 @pytest.fixture
@@ -70,10 +70,9 @@ async def test_journal_announces_only_what_is_in_the_database(journal, generatio
         for hint in hints:
             if hint.delta:
                 # A connection of its own sees only what is committed.
-                with sqlite3.connect(connection.settings_dict["NAME"]) as other:
-                    rows = other.execute(
-                        "SELECT text FROM conversations_delta WHERE seq = ?", [hint.delta.seq]
-                    ).fetchall()
+                with contextlib.closing(other_connection()) as other:
+                    query = f"SELECT text FROM conversations_delta WHERE seq = {hint.delta.seq}"
+                    rows = other.execute(query).fetchall()
                 seen.append(rows == [(hint.delta.text,)])
         recorder(hints)
 
@@ -147,13 +146,10 @@ async def test_a_deleted_generation_is_fenced_and_not_resurrected(journal, gener
 
 async def test_text_waits_while_the_database_is_locked(journal, generation, database, settings):
     lane = open_lane(journal, generation)
-    locker = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
-    locker.execute("BEGIN EXCLUSIVE")
-    journal.append(lane, "text", "patient")
-    await asyncio.sleep(0.4)
-    assert journal._publish.text == ""
-    locker.execute("ROLLBACK")
-    locker.close()
+    with locked_generations():
+        journal.append(lane, "text", "patient")
+        await asyncio.sleep(0.4)
+        assert journal._publish.text == ""
     await until(lambda: journal._publish.text == "patient", seconds=12)
     await journal.finish(lane, COMPLETED)
     assert (await Generation.objects.aget(pk=generation.pk)).output[0]["text"] == "patient"
@@ -192,17 +188,49 @@ async def test_many_generations_share_commits(journal, database, monkeypatch):
     assert outputs == ["0123456789"] * 20
 
 
-async def test_a_write_that_is_refused_harms_only_its_own_generation(journal, database):
+@pytest.mark.parametrize(
+    "refused",
+    [
+        StoredDelta(0, "text", "\ud800", 0),  # what no database takes
+        StoredDelta(0, "text", "x", 0, ((0, object()),)),  # what fails before any database sees it
+    ],
+)
+async def test_a_write_that_is_refused_harms_only_its_own_generation(journal, database, refused):
     good, bad = await database.call(
         lambda: [make_running(make_conversation(user)) for user in [make_user("ada")] for _ in range(2)]
     )
     calls: list[str] = []
     lanes = open_lane(journal, good), open_lane(journal, bad, calls)
     journal.append(lanes[0], "text", "good")
-    lanes[1].pending.append(StoredDelta(0, "text", "\ud800", 0))  # what no database takes
+    lanes[1].pending.append(refused)
     await until(lambda: calls == ["fenced"] and journal._publish.text == "good")
     await journal.finish(lanes[0], COMPLETED)
     assert (await Generation.objects.aget(pk=good.pk)).output[0]["text"] == "good"
+
+
+async def test_a_journal_that_fails_leaves_no_gap_behind(database, generation):
+    told: list[str] = []
+
+    def failing(hints) -> None:
+        told.extend(hint.delta.text for hint in hints if hint.delta)
+        if told == ["one "]:
+            raise MemoryError
+
+    journal, calls = Journal(failing), []
+    lane = open_lane(journal, generation, calls)
+    journal.append(lane, "text", "one ")
+    await until(lambda: calls == ["fenced"])
+    journal.append(lane, "text", "two ")
+    assert not await journal.finish(lane, COMPLETED)
+    deltas = await database.call(lambda: list(Delta.objects.values_list("text", flat=True)))
+    assert (deltas, told) == (["one "], ["one "])
+    await database.call(lambda: Generation.objects.update(epoch=2))
+    generation.epoch = 2
+    again = journal.open(generation, next_seq=1, on_stop=lambda: None, on_fenced=lambda: None)
+    journal.append(again, "text", "two")
+    assert await journal.finish(again, COMPLETED)
+    assert (await Generation.objects.aget(pk=generation.pk)).output[0]["text"] == "one two"
+    await journal.close()
 
 
 async def test_replay_gives_what_is_after_a_number(journal, generation, database):

@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import statistics
 import time
 from collections.abc import Iterator
 
-import httpx2
 import pytest
 
 from tests.provider_exchange import SECRET_ECHO
 from tests.provider_server import ProviderServer
-from tests.server import Client, Server, finished, free_port, stream_url, visible_text
+from tests.server import Client, Server, finished, free_port, visible_text
 from tests.viewer import Viewer
 
 KEY = "sk-planted-0123456789"
 DEADLINES = {"CONNECT_SECONDS": "2", "FIRST_TOKEN_SECONDS": "2", "IDLE_SECONDS": "1.5", "TOTAL_SECONDS": "20"}
 
 
-@pytest.fixture(scope="module")
-def provider() -> Iterator[ProviderServer]:
-    with ProviderServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def server(provider: ProviderServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+@pytest.fixture(scope="module", params=["daphne", "uvicorn"])
+def server(
+    provider: ProviderServer, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Server]:
     directory = tmp_path_factory.mktemp("server")
-    server = Server(directory, OPENAI_BASE_URL=provider.base_url, OPENAI_API_KEY=KEY, **DEADLINES)
-    server.prepare()
-    server.start()
-    yield server
-    server.close()
+    with Server(directory, request.param, OPENAI_BASE_URL=provider.base_url, OPENAI_API_KEY=KEY, **DEADLINES) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -40,19 +33,6 @@ def client(server: Server) -> Iterator[Client]:
     client = Client(server)
     yield client
     client.close()
-
-
-def read_stream(client: Client, page: str) -> Viewer:
-    """Watch an answer to its end."""
-    viewer, rest = Viewer(page), ""
-    with client.http.stream("GET", stream_url(page)) as response:
-        assert response.headers["content-type"].startswith("text/event-stream")
-        for piece in response.iter_text():
-            *messages, rest = (rest + piece).split("\n\n")
-            for message in messages:
-                viewer.take(message)
-    assert viewer.closed
-    return viewer
 
 
 @pytest.mark.parametrize(
@@ -74,8 +54,8 @@ def test_each_fault_ends_in_a_sentence_with_retry_and_keeps_the_partial(server, 
     response = client.ask(f"A question [[scenario={scenario}]]")
     page = finished(client, response.url.path)
     assert "Retry" in page
-    assert ("Continue" in page) is partial
-    notice = visible_text(page.split('class="notice')[1].split(">", 1)[1].split("</p>")[0])
+    assert ("/continue/" in page) is partial
+    notice = visible_text(re.split('class="notice(?! unscripted)', page)[1].split(">", 1)[1].split("</p>")[0])
     assert sentence in notice
     assert len(notice) > 20
     assert bool(Viewer(page).answer()) is partial
@@ -96,14 +76,6 @@ def test_a_provider_that_cannot_be_reached_says_so(tmp_path):
     finally:
         client.close()
         server.close()
-
-
-def test_what_is_shown_is_what_is_stored(client):
-    response = client.ask("A question [[scenario=paced-100]] [[length=120]]")
-    viewer = read_stream(client, response.text)
-    stored = Viewer(client.http.get(response.url.path).text)
-    assert viewer.answer() == stored.answer()
-    assert len(stored.answer()) > 300
 
 
 def test_stop_closes_the_providers_socket(client, provider):
@@ -128,7 +100,7 @@ def test_stop_before_the_first_token(client, provider):
     request.wait_closed(2)
     page = finished(client, response.url.path)
     assert "Stopped" in page
-    assert "Continue" not in page
+    assert "/continue/" not in page
 
 
 def test_continue_sends_the_partial_and_goes_on(client, provider):
@@ -160,37 +132,12 @@ def test_reasoning_is_kept_apart(client):
         ("OPTIONS", {}, 405),
         ("GET", {"Host": "evil.example"}, 400),
         ("GET", {"Sec-Fetch-Site": "cross-site"}, 403),
+        ("GET", {"Origin": "http://[bad"}, 403),
     ],
 )
 def test_requests_that_get_no_stream(client, method, headers, status):
     url = "/generations/01a1fc31-7b60-781c-8528-3b475ef48ee7/stream"
     assert client.http.request(method, url, headers=headers).status_code == status
-
-
-def test_unknown_foreign_and_signed_out_streams_end_with_a_sentence(server, client):
-    url = "/generations/01a1fc31-7b60-781c-8528-3b475ef48ee7/stream"
-    running = client.ask("A question [[scenario=paced-20]] [[length=200]]")
-    with httpx2.Client(base_url=server.url, timeout=10) as nobody:
-        for who, address in ((client.http, url), (nobody, url), (nobody, stream_url(running.text))):
-            answer = who.get(address)
-            assert answer.status_code == 200
-            assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
-            assert "This answer cannot be shown here any more." in answer.text
-            assert "event: done" in answer.text
-    client.post(f"{running.url.path}stop/")
-
-
-@pytest.mark.parametrize("last_event_id", ["", "x", "9" * 9000, "1.99.99999", "1.-1.5", "../..", "1.1.1%0d%0aevent: x"])
-def test_any_last_event_id_ends_in_the_true_state(client, last_event_id):
-    response = client.ask("A question [[scenario=paced-50]] [[length=20]]")
-    page = finished(client, response.url.path)
-    generation = stream_url(response.text)
-    viewer = Viewer(page)
-    with client.http.stream("GET", generation, headers={"Last-Event-ID": last_event_id}) as stream:
-        for message in stream.read().decode().split("\n\n"):
-            viewer.take(message)
-    assert viewer.answer() == Viewer(page).answer()
-    assert viewer.closed
 
 
 def test_a_half_open_request_does_not_hold_up_others(server, client):
@@ -202,4 +149,4 @@ def test_a_half_open_request_does_not_hold_up_others(server, client):
 
 
 def test_idle_memory_is_small(server):
-    assert server.memory_bytes() < 150_000_000
+    assert server.memory_bytes() < 180_000_000

@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from tests.server import ROOT, free_port
+from tests.process import ROOT
+from tests.server import free_port
 
 
 def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -35,6 +36,9 @@ def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
         ("LOG_LEVEL", "LOUD"),
         ("HTTPS", "perhaps"),
         ("DATABASE_URL", "sqlite"),
+        ("GENERATION_BACKEND", "threads"),
+        ("REDIS_URL", "localhost:6379"),
+        ("DATABASE_CONNECTIONS", "1"),
     ],
 )
 def test_a_bad_value_is_named_in_one_line(name, value):
@@ -55,6 +59,51 @@ def test_a_default_secret_key_is_refused(key):
     result = manage("check", SECRET_KEY=key)
     assert result.returncode == 1
     assert "SECRET_KEY" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("environment", "sentence"),
+    [
+        ({"REDIS_URL": "redis://127.0.0.1:1/0"}, "Workers cannot share an SQLite database."),
+        ({"DATABASE_URL": "postgresql://127.0.0.1:1/x"}, "Workers need BROKER_URL."),
+        (
+            {"DATABASE_URL": "postgresql://127.0.0.1:1/x", "BROKER_URL": "redis://127.0.0.1:1/0"},
+            "Workers need BUS_URL.",
+        ),
+    ],
+)
+def test_workers_without_what_they_share_are_refused(environment, sentence):
+    result = manage("check", GENERATION_BACKEND="celery", **environment)
+    assert result.returncode == 1
+    assert sentence in result.stderr
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("manage.py", "serve"),
+        ("-m", "uvicorn", "chatapp.asgi:application", "--port=0"),
+        ("-m", "celery", "-A", "chatapp", "worker"),
+        ("-m", "celery", "-A", "chatapp", "beat"),
+    ],
+    ids=" ".join,
+)
+def test_no_process_starts_with_what_the_checks_refuse(command, tmp_path):
+    wrong = {"SECRET_KEY": "changeme", "DEBUG": "true", "ALLOWED_HOSTS": "chat.example.org"}
+    split = {"GENERATION_BACKEND": "celery", "BROKER_URL": "redis://127.0.0.1:1/0"}
+    result = subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={**os.environ, **wrong, **split, "DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 1
+    for sentence in ("Unset DEBUG", "SECRET_KEY is too short", "Workers cannot share an SQLite database."):
+        assert sentence in result.stderr
+    assert "Traceback" not in result.stderr
 
 
 def test_the_secret_key_is_made_once_and_private(tmp_path):

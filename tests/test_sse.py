@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from conversations.live import sse
-from conversations.live.message import Operation
+from conversations.live.message import Change
 from conversations.live.sse import Position
 from conversations.rendering.markdown import RENDERER_VERSION
 
 
 def test_a_position_survives_being_written_and_read():
-    assert Position.parse(str(Position(3, 1234))) == Position(3, 1234)
+    assert Position.parse(str(Position(3, 12))) == Position(3, 12)
 
 
 @pytest.mark.parametrize(
@@ -22,8 +22,8 @@ def test_a_position_survives_being_written_and_read():
         "9" * 10_000,
         "../../etc",
         "\0",
-        "1.2",
-        f"{RENDERER_VERSION}.1",
+        "1",
+        f"{RENDERER_VERSION}.",
         f"{RENDERER_VERSION}.-1.5",
         f"{RENDERER_VERSION}.1.{2**70}",
         f"{RENDERER_VERSION}.1.2\r\nevent: x",
@@ -54,10 +54,10 @@ def test_a_named_message_names_its_event():
     assert sse.message("end", event="done", retry_ms=500) == b"event: done\nretry: 500\ndata: end\n\n"
 
 
-def test_an_update_joins_neighbours_and_ends_with_the_tails():
-    operations = [Operation("b", "<p>1</p>"), Operation("b", "<p>2</p>"), Operation("t", "x", "innerHTML")]
-    assert sse.update(operations, {"tail": "open"}) == (
-        '<hx-partial hx-target="#b" hx-swap="beforeend"><p>1</p><p>2</p></hx-partial>'
-        '<hx-partial hx-target="#t" hx-swap="innerHTML">x</hx-partial>'
-        '<hx-partial hx-target="#tail" hx-swap="innerHTML">open</hx-partial>'
+def test_an_update_names_each_element_by_its_place():
+    assert sse.update(
+        "m1-", [Change("body", "beforeend", "<p>1</p>"), Change("body", "beforeend", " 2", ">:last-child")]
+    ) == (
+        '<hx-partial hx-target="#m1-body"><p>1</p></hx-partial>'
+        '<hx-partial hx-target="#m1-body>:last-child"> 2</hx-partial>'
     )

@@ -1,4 +1,4 @@
-"""What a user can do, in the database; what is handed over to be started is noted, and not started."""
+"""What a user can do, in the database; what is to be answered stays queued."""
 
 from __future__ import annotations
 
@@ -8,19 +8,14 @@ import uuid
 import pytest
 from django.db import connections
 
-from conversations import dispatch, turns
-from conversations.models import AuditEntry, Conversation, Generation, Message
+from conversations import turns
+from conversations.asking.context import request_for
+from conversations.generating import claims
+from conversations.keeping import purge
+from conversations.models import AuditEntry, Conversation, Delta, Generation, Message
 from tests.factories import make_conversation, make_model, make_turn, make_user
 
-
-@pytest.fixture(autouse=True)
-def started(monkeypatch) -> list[uuid.UUID]:
-    """What was handed over to be started; nothing runs."""
-    ids: list[uuid.UUID] = []
-    monkeypatch.setattr(dispatch, "start", ids.append)
-    monkeypatch.setattr(dispatch, "hint_stop", lambda _ids: None)
-    monkeypatch.setattr(dispatch, "hint_ended", lambda _ids: None)
-    return ids
+pytestmark = pytest.mark.usefixtures("ending_process")
 
 
 def start(user, text: str = "Why is the sky blue?", key: uuid.UUID | None = None) -> turns.Turn:
@@ -28,7 +23,7 @@ def start(user, text: str = "Why is the sky blue?", key: uuid.UUID | None = None
 
 
 @pytest.mark.django_db(transaction=True)
-def test_start_makes_everything_in_one_transaction(user, started):
+def test_start_makes_everything_in_one_transaction(user):
     turn = start(user, "  Why is\nthe sky blue?  ")
     conversation = Conversation.objects.get()
     question, answer = Message.objects.order_by("pk")
@@ -36,7 +31,7 @@ def test_start_makes_everything_in_one_transaction(user, started):
     assert (question.role, answer.role, answer.parent) == ("user", "assistant", question)
     assert conversation.active_leaf == answer
     assert turn.generation.status == "queued"
-    assert started == [turn.generation.pk]
+    assert claims.claimable(0, 10) == [turn.generation.pk]
     assert list(AuditEntry.objects.order_by("pk").values_list("action", flat=True)) == [
         "conversation.start",
         "generation.new",
@@ -44,13 +39,13 @@ def test_start_makes_everything_in_one_transaction(user, started):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_same_request_makes_one_message(user, started):
+def test_the_same_request_makes_one_message(user):
     key = uuid.uuid4()
     first, second = start(user, key=key), start(user, key=key)
     assert (first.repeated, second.repeated) == (False, True)
     assert second.generation == first.generation
     assert Conversation.objects.count() == 1
-    assert len(started) == 1
+    assert claims.claimable(0, 10) == [first.generation.pk]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -167,7 +162,74 @@ def test_continue_adds_a_generation_to_the_same_message(user):
 )
 def test_only_partial_answers_can_be_continued(user, fields, partial):
     generation = make_turn(make_conversation(user), **fields)
-    assert generation.is_partial is partial
+    assert generation.message.is_partial is partial
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_continuation_that_failed_before_its_first_word_can_be_tried_again(user):
+    message = make_turn(make_conversation(user), answer="Half of", status="stopped", finish_reason="").message
+    Generation.objects.create(message=message, kind="continue", status="failed", error_code="busy")
+    assert message.is_partial
+    assert turns.continue_(message, request_key=uuid.uuid4()).answer == message
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_answered_since_is_not_cut_off_by_continue(user):
+    conversation = make_conversation(user)
+    early = make_turn(conversation, status="stopped", finish_reason="").message
+    make_turn(conversation, "And then?")
+    with pytest.raises(turns.NothingToContinue):
+        turns.continue_(early, request_key=uuid.uuid4())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_answer_that_is_being_stopped_is_continued_later(user):
+    turn = start(user)
+    Generation.objects.update(status="in_progress")
+    turns.stop(turn.conversation)
+    with pytest.raises(turns.StillStopping):
+        turns.continue_(turn.answer, request_key=uuid.uuid4())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_key_is_not_taken_for_another_message(user):
+    key = uuid.uuid4()
+    turn = start(user, "A", key=key)
+    Generation.objects.update(status="completed")
+    with pytest.raises(turns.KeyUsed):
+        turns.send(turn.conversation, text="B", model=None, request_key=key)
+    with pytest.raises(turns.KeyUsed):
+        start(user, "C", key=key)
+    assert list(Message.objects.filter(role="user").values_list("text", flat=True)) == ["A"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_model_gets_what_the_user_has_seen_of_an_answer_that_is_being_stopped(user):
+    turn = start(user, "A")
+    Generation.objects.update(status="in_progress")
+    Delta.objects.create(generation=turn.generation, seq=0, kind="text", text="Seen by the user", at_ms=5)
+    second = turns.send(turn.conversation, text="B", model=None, request_key=uuid.uuid4(), stop_first=True)
+    messages = request_for(Generation.objects.get(pk=second.generation.pk)).messages
+    assert [(message.role, message.content) for message in messages] == [
+        ("user", "A"),
+        ("assistant", "Seen by the user"),
+        ("user", "B"),
+    ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_conversation_that_was_deleted_meanwhile_is_gone(user):
+    conversation = make_conversation(user)
+    answer = make_turn(conversation).message
+    Conversation.objects.all().delete()
+    for act in (
+        lambda: turns.send(conversation, text="x", model=None, request_key=uuid.uuid4()),
+        lambda: turns.regenerate(answer, request_key=uuid.uuid4()),
+        lambda: turns.activate(answer),
+        lambda: turns.delete(conversation),
+    ):
+        with pytest.raises(turns.Gone):
+            act()
 
 
 @pytest.mark.django_db(transaction=True)
@@ -208,6 +270,8 @@ def test_delete_leaves_no_message_and_an_audit_entry(user):
     make_turn(conversation)
     pk = conversation.pk
     turns.delete(conversation)
+    assert Message.objects.exclude(conversation__deleted_at=None).count() == 2
+    assert purge.purge(pk)
     assert Message.objects.count() == Generation.objects.count() == 0
     assert AuditEntry.objects.filter(action="conversation.delete", conversation_id=pk).count() == 1
 
@@ -215,6 +279,6 @@ def test_delete_leaves_no_message_and_an_audit_entry(user):
 @pytest.mark.django_db(transaction=True)
 def test_rename_is_final_for_the_model(user):
     conversation = make_conversation(user)
-    turns.rename(conversation, title="  My   title ")
+    turns.rename(conversation, title="My title [[with=signs]]")
     conversation.refresh_from_db()
-    assert (conversation.title, conversation.title_source) == ("My title", "user")
+    assert (conversation.title, conversation.title_source) == ("My title [[with=signs]]", "user")

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from django.db import connections
 from django.urls import reverse
 
-from conversations import dispatch
 from conversations.models import Conversation, Generation, Message
+from tests.database import other_connection
 from tests.factories import make_conversation, make_model, make_turn
 
-
-@pytest.fixture(autouse=True)
-def _nothing_is_started(monkeypatch):
-    for name in ("start", "hint_stop", "hint_ended"):
-        monkeypatch.setattr(dispatch, name, lambda _ids: None)
-
-
-@pytest.fixture
-def owner_client(client, user):
-    make_model()
-    client.force_login(user)
-    return client
+pytestmark = pytest.mark.usefixtures("ending_process")
 
 
 def url(name: str, *args) -> str:
@@ -111,13 +105,13 @@ def test_broken_fields_are_refused_without_a_row(owner_client, fields):
     assert Conversation.objects.count() == 0
 
 
-def test_a_send_while_an_answer_runs_keeps_the_text(owner_client, user):
+def test_a_send_while_an_answer_runs_waits_for_its_end(owner_client, user):
     conversation = make_conversation(user)
     make_turn(conversation, answer="", status="in_progress", finish_reason="")
     response = owner_client.post(url("send", conversation.pk), {"text": "My second question"})
-    page = response.content.decode()
-    assert response.status_code == 409
-    assert "still being written" in page
+    page = owner_client.get(response.url).content.decode()
+    assert response.status_code == 302
+    assert "Will be sent when the answer has ended." in page
     assert "My second question" in page
     assert Message.objects.count() == 2
 
@@ -160,10 +154,10 @@ def test_the_number_of_queries_does_not_grow_with_the_conversation(owner_client,
         conversation = make_conversation(user)
         for _ in range(turns):
             make_turn(conversation)
-        with CaptureQueriesContext(
-            connection,
-        ) as queries:
-            assert owner_client.get(url("conversation", conversation.pk)).status_code == 200
+        url_of = url("conversation", conversation.pk)
+        owner_client.get(url_of)  # renders what was never shown
+        with CaptureQueriesContext(connection) as queries:
+            assert owner_client.get(url_of).status_code == 200
         counts.append(len(queries))
     assert counts[0] == counts[1]
 
@@ -197,7 +191,7 @@ def test_edit_shows_a_page_and_makes_a_branch(owner_client, user):
 def test_delete_removes_the_conversation(owner_client, user):
     conversation = make_conversation(user)
     assert owner_client.post(url("delete", conversation.pk)).url == url("home")
-    assert Conversation.objects.count() == 0
+    assert Conversation.objects.visible().count() == 0
 
 
 def test_pages_have_a_strict_policy_and_no_inline_code(owner_client, user):
@@ -218,3 +212,85 @@ def test_a_title_that_asks_for_ever_is_not_possible(owner_client, user):
     assert "hx-get" in owner_client.get(url("title", conversation.pk), {"attempt": "1"}).content.decode()
     for attempt in ("8", "99999", "-1", "x", "٣"):
         assert "hx-get" not in owner_client.get(url("title", conversation.pk), {"attempt": attempt}).content.decode()
+
+
+HTMX = {"HX-Request": "true"}
+
+
+def test_a_repeated_send_brings_a_new_key(owner_client, user):
+    conversation = make_conversation(user)
+    key = str(uuid.uuid4())
+    for _ in range(2):
+        page = owner_client.post(url("send", conversation.pk), {"text": "A", "request_key": key}, headers=HTMX)
+        assert page.status_code == 200
+        assert 'id="composer-key"' in page.content.decode()
+        assert key not in page.content.decode()
+    page = owner_client.post(url("send", conversation.pk), {"text": "B", "request_key": key}, headers=HTMX)
+    assert page.status_code == 409
+    assert "send it again" in page.content.decode()
+    assert 'id="composer-key"' in page.content.decode()
+
+
+def test_an_answer_in_another_version_can_be_stopped(owner_client, user):
+    conversation = make_conversation(user)
+    shown = make_turn(conversation)
+    other = Message.objects.create(conversation=conversation, parent=shown.message.parent, role="assistant")
+    Generation.objects.create(message=other, status="in_progress", model=conversation.model)
+    page = owner_client.get(url("conversation", conversation.pk)).content.decode()
+    assert 'id="elsewhere" method="post"' in page
+    assert "hidden" not in page.partition('id="elsewhere"')[2].partition(">")[0]
+    Generation.objects.update(status="completed")
+    page = owner_client.get(url("conversation", conversation.pk)).content.decode()
+    assert "hidden" in page.partition('id="elsewhere"')[2].partition(">")[0]
+
+
+def test_continue_is_offered_at_the_end_of_the_branch_only(owner_client, user):
+    conversation = make_conversation(user)
+    make_turn(conversation, status="stopped", finish_reason="")
+    assert "Continue</button>" in owner_client.get(url("conversation", conversation.pk)).content.decode()
+    make_turn(conversation)
+    assert "Continue</button>" not in owner_client.get(url("conversation", conversation.pk)).content.decode()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("action", ["send", "delete"])
+def test_an_action_on_what_was_deleted_meanwhile_is_not_found(owner_client, user, action):
+    conversation = make_conversation(user)
+    sql = "UPDATE conversations_conversation SET deleted_at = CURRENT_TIMESTAMP"
+    with contextlib.closing(other_connection()) as deleting, ThreadPoolExecutor(1) as browser:
+        deleting.execute("BEGIN")
+        deleting.execute(sql)  # nobody sees it yet, and whoever wants to write waits for it
+        answer = browser.submit(owner_client.post, url(action, conversation.pk), {"text": "x"})
+        time.sleep(0.7)
+        assert not answer.done()
+        deleting.execute("COMMIT")
+        assert answer.result(10).status_code == 404
+        browser.submit(connections.close_all).result(10)
+    assert Message.objects.count() == 0
+
+
+def selected(response) -> list[str]:
+    page = response.content.decode()
+    return re.findall(
+        r'<option value="(\d+)"[^>]* selected>', page.partition('id="model"')[2].partition("</select>")[0]
+    )
+
+
+def test_a_refused_message_keeps_the_model_that_was_chosen(owner_client, user):
+    other = make_model(model_name="other", position=9)
+    conversation = make_conversation(user)
+    for page in (url("start"), url("send", conversation.pk)):
+        response = owner_client.post(page, {"text": "  \n", "model": other.pk, "stop_first": "on"})
+        assert response.status_code == 422
+        assert selected(response) == [str(other.pk)]
+    assert 'name="stop_first" value="on" form="composer" checked>' in response.content.decode()
+    response = owner_client.post(url("send", conversation.pk), {"text": "", "model": "9" * 5000})
+    assert selected(response) == [str(conversation.model_id)]
+    assert 'form="composer" checked>' not in response.content.decode()
+
+
+def test_the_deployment_page_is_for_staff(owner_client, user):
+    assert owner_client.get(url("deployment")).status_code == 302
+    user.is_staff = True
+    user.save()
+    assert owner_client.get(url("deployment")).status_code == 200

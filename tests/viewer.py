@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from xml.etree import ElementTree
 
 import html5lib
@@ -27,10 +28,14 @@ BLOCKS = {
 }
 
 
+PARTIAL = re.compile(r'<hx-partial hx-target="([^"]*)"(?: hx-swap="([^"]*)")?>(.*?)</hx-partial>', re.DOTALL)
+
+
 def parse(html: str) -> ElementTree.Element:
-    """The children of a `div` as an HTML5 parser makes them."""
+    """The children of a `div` as an HTML5 parser makes them; rows of tables too, as in the `template` htmx uses."""
     root = ElementTree.Element("div")
-    fragment = html5lib.parseFragment(html, container="div", treebuilder="etree", namespaceHTMLElements=False)
+    container = "tbody" if html.startswith("<tr") else "table" if html.startswith("<tbody") else "div"
+    fragment = html5lib.parseFragment(html, container=container, treebuilder="etree", namespaceHTMLElements=False)
     root.text, root.tail = fragment.text, None
     root.extend(fragment)
     return root
@@ -52,6 +57,11 @@ def shown_text(element: ElementTree.Element) -> str:
 
     walk(element)
     return " ".join("".join(pieces).split())
+
+
+def html_of(element: ElementTree.Element) -> str:
+    """The element as text, for comparing."""
+    return ElementTree.tostring(element, encoding="unicode")
 
 
 class Viewer:
@@ -85,14 +95,20 @@ class Viewer:
             self.closed = self.closed or event == "done"
         elif data:
             self.messages += 1
-            for partial in parse("\n".join(data)):
-                if partial.tag == "hx-partial":
-                    self.swap(partial.get("hx-target").removeprefix("#"), partial.get("hx-swap"), partial)
+            for selector, swap, html in PARTIAL.findall("\n".join(data)):
+                self.swap(selector, swap or "beforeend", parse(html))
 
-    def swap(self, target_id: str, style: str, content: ElementTree.Element) -> None:
-        target = self.find(target_id)
-        if target is None:
-            return
+    def select(self, selector: str) -> ElementTree.Element:
+        """The element that a selector such as `#id>:last-child>:nth-child(2)` finds."""
+        first, *steps = selector.removeprefix("#").split(">")
+        element = self.find(first)
+        assert element is not None, f"nothing has the id {first}"
+        for step in steps:
+            element = element[-1 if step == ":last-child" else int(step.removeprefix(":nth-child(")[:-1]) - 1]
+        return element
+
+    def swap(self, selector: str, style: str, content: ElementTree.Element) -> None:
+        target = self.select(selector)
         if style == "innerHTML":
             target[:] = list(content)
             target.text = content.text
@@ -100,6 +116,10 @@ class Viewer:
             _append(target, content)
         elif style in {"outerHTML", "delete"}:
             _replace(self.parent_of(target), target, list(content) if style == "outerHTML" else [])
+        elif style == "afterend":
+            _replace(self.parent_of(target), target, [target, *content])
+        elif style == "afterbegin":
+            target[:0] = list(content)
         else:
             raise AssertionError(f"no such swap: {style}")
 
@@ -111,8 +131,8 @@ class Viewer:
         ).strip()
 
     def answer(self) -> str:
-        """The answer as shown: settled and open."""
-        return self.text("-body", "-tail")
+        """The answer as shown."""
+        return self.text("-body")
 
 
 def _append(target: ElementTree.Element, content: ElementTree.Element) -> None:
@@ -126,6 +146,12 @@ def _append(target: ElementTree.Element, content: ElementTree.Element) -> None:
 
 def _replace(parent: ElementTree.Element, old: ElementTree.Element, new: list[ElementTree.Element]) -> None:
     place = list(parent).index(old)
+    text, old.tail = old.tail, None  # an element of this tree carries the text behind it
     parent.remove(old)
     for offset, element in enumerate(new):
         parent.insert(place + offset, element)
+    last = parent[place + len(new) - 1] if place + len(new) else None
+    if text and last is not None:
+        last.tail = (last.tail or "") + text
+    elif text:
+        parent.text = (parent.text or "") + text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,18 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 from tests.server import Server
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-EXPECTED = "the server responded with a status of"  # Chromium reports each refused request, also those a test wants
+OFFLINE = (
+    "net::ERR_",
+    "Failed to fetch",
+    "network error",
+)  # what tests do to the network; those that do not look for it themselves
+VIOLATED = """addEventListener('securitypolicyviolation', (event) => console.error(
+  ['policy violated:', event.effectiveDirective, event.blockedURI, event.sample, event.sourceFile].join(' ')
+))"""
+EXPECTED = (
+    "the server responded with a status of",  # Chromium reports each refused request, also those a test wants
+    "Service Worker registration blocked by Playwright",  # only the tests of it have one: it would hide requests
+)
 
 expect.set_options(timeout=10_000)
 
@@ -27,18 +38,43 @@ def browser() -> Iterator[Browser]:
         pytest.skip("no Chromium on this machine")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser.new_context = _watched(browser.new_context)
         yield browser
         browser.close()
+
+
+wrong: list[str] = []  # in any page of any context, since the test began
+
+
+def _watched(new_context: Callable[..., BrowserContext]) -> Callable[..., BrowserContext]:
+    """Make contexts that note violations of the policy, errors in the console and exceptions of all of their pages."""
+
+    def watched(**options) -> BrowserContext:
+        context = new_context(**options)
+        context.add_init_script(VIOLATED)
+        context.on("console", lambda message: note(message.text) if message.type == "error" else None)
+        context.on("weberror", lambda error: note(f"exception: {error.error}"))
+        return context
+
+    def note(text: str) -> None:
+        if not any(expected in text for expected in (*OFFLINE, *EXPECTED)):
+            wrong.append(text)
+
+    return watched
+
+
+@pytest.fixture(autouse=True)
+def _nothing_goes_wrong_in_any_page() -> Iterator[None]:
+    wrong.clear()
+    yield
+    assert wrong == []
 
 
 @pytest.fixture(scope="session")
 def demo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """One server with the demo model for all browser tests that do not harm it."""
-    server = Server(tmp_path_factory.mktemp("server"))
-    server.prepare()
-    server.start()
-    yield server
-    server.close()
+    with Server(tmp_path_factory.mktemp("server")) as server:
+        yield server
 
 
 class Visit:
@@ -51,6 +87,7 @@ class Visit:
                 page.goto(server.link)
                 context.storage_state(path=state)
         self.server = server
+        options = {"service_workers": "block", **options}
         self.context: BrowserContext = browser.new_context(base_url=server.url, storage_state=state, **options)
         self.problems: list[str] = []
 
@@ -62,7 +99,7 @@ class Visit:
         return page
 
     def _note(self, kind: str, text: str) -> None:
-        if kind in {"error", "warning"} and EXPECTED not in text:
+        if kind in {"error", "warning"} and not any(expected in text for expected in EXPECTED):
             self.problems.append(f"{kind}: {text}")
 
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.actions import answers, ask, body, expect_version, shown, source, wait_until_done
 from tests.browser.conftest import Visit
-from tests.browser.test_chat import answers, ask, body, expect_version, shown, source, wait_until_done
 from tests.provider_server import ProviderServer
 from tests.server import Server
 
@@ -17,18 +17,9 @@ DEADLINES = {"CONNECT_SECONDS": "2", "FIRST_TOKEN_SECONDS": "2", "IDLE_SECONDS":
 
 
 @pytest.fixture(scope="module")
-def provider() -> Iterator[ProviderServer]:
-    with ProviderServer() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
 def server(provider: ProviderServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    server = Server(tmp_path_factory.mktemp("server"), OPENAI_BASE_URL=provider.base_url, **DEADLINES)
-    server.prepare()
-    server.start()
-    yield server
-    server.close()
+    with Server(tmp_path_factory.mktemp("server"), OPENAI_BASE_URL=provider.base_url, **DEADLINES) as server:
+        yield server
 
 
 @pytest.fixture
@@ -58,21 +49,21 @@ def test_a_fault_ends_in_a_sentence_with_retry(page, scenario, partial):
     ask(page, f"A question [[scenario={scenario}]]")
     wait_until_done(page)
     answer = answers(page).last
-    expect(answer.get_by_role("alert")).to_contain_text(re.compile(r"\w+ \w+ \w+"))
+    expect(answer.locator(".notice.error")).to_contain_text(re.compile(r"\w+ \w+ \w+"))
     expect(answer.get_by_role("button", name="Retry")).to_be_visible()
     expect(answer.get_by_role("button", name="Continue")).to_have_count(1 if partial else 0)
     assert bool(shown(page)) is partial
     before = shown(page)
     page.reload()
     assert shown(page) == before
-    expect(answers(page).last.get_by_role("alert")).to_be_visible()
+    expect(answers(page).last.locator(".notice.error")).to_be_visible()
 
 
 def test_send_stop_continue_regenerate_and_edit(page):
     ask(page, "A long one [[scenario=paced-50]] [[length=300]]")
     expect(body(page)).not_to_be_empty()
     page.get_by_role("button", name="Stop", exact=True).click()
-    wait_until_done(page, 3)
+    wait_until_done(page)
     partial = source(page)
     assert partial
     page.get_by_role("button", name="Continue").click()
@@ -83,7 +74,7 @@ def test_send_stop_continue_regenerate_and_edit(page):
     page.get_by_role("button", name="Regenerate").click()
     expect_version(page, "2/2")
     page.keyboard.press("Escape")
-    wait_until_done(page, 3)
+    wait_until_done(page)
     page.locator("article.user").hover()
     page.get_by_role("link", name="Edit this message").click()
     page.get_by_role("textbox", name="Your message in other words").fill("Shorter [[scenario=fast]]")
@@ -100,4 +91,4 @@ def test_retry_after_a_fault_answers(page):
     expect_version(page, "2/2")
     wait_until_done(page)
     assert len(shown(page)) > 50
-    expect(answers(page).last.get_by_role("alert")).to_have_count(0)
+    expect(answers(page).last.locator(".notice.error")).to_have_count(0)

@@ -8,10 +8,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.actions import FAST, expect_version
 from tests.browser.conftest import Visit
-from tests.browser.test_chat import expect_version
-
-FAST = "[[speed=0]]"
 
 
 @pytest.fixture
@@ -72,3 +70,11 @@ def test_theme_rename_and_delete(page):
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     send(page, f"To be deleted {FAST} [[length=10]]")
     wait_until_done(page)
+
+
+def test_choose_a_language(page):
+    for language in ("zh-hans", "en"):  # it is kept with the user, whom all tests share
+        page.locator("#account-menu").evaluate("menu => menu.removeAttribute('popover')")  # opens by the browser itself
+        page.locator("#language").select_option(language)
+        page.locator(".language button").click()
+        expect(page.locator("html")).to_have_attribute("lang", language)
