@@ -2,7 +2,8 @@
 
 It speaks just enough of Chat Completions. Each token is the moment it was sent, in microseconds of the system's
 monotonic clock, in base 36 behind a `q`: whoever sees it on the same machine knows how long it took. Paragraphs, lists
-and code come in between, so that rendering has something to do.
+and code come in between, so that rendering has something to do; with `--plain` only paragraphs, of which nothing but
+half a word is ever held back, so that the delay is that of the machinery.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ def chunk(content: str, finish_reason: str | None = None) -> bytes:
     return b"%x\r\n%s\r\n" % (len(data), data)
 
 
-async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, rate: float, tokens: int) -> None:
+async def answer(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, rate: float, tokens: int, breaks: tuple[str, ...]
+) -> None:
     """Answer requests on one connection until it closes."""
     try:
         while head := await reader.readuntil(b"\r\n\r\n"):
@@ -54,18 +57,18 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, rat
                 writer.write(listing)
                 continue
             short = b"Write a title" in body
-            await _stream(writer, rate, 3 if short else tokens)
+            await _stream(writer, rate, 3 if short else tokens, breaks)
     except (asyncio.IncompleteReadError, ConnectionError):
         pass
     finally:
         writer.close()
 
 
-async def _stream(writer: asyncio.StreamWriter, rate: float, tokens: int) -> None:
+async def _stream(writer: asyncio.StreamWriter, rate: float, tokens: int, breaks: tuple[str, ...]) -> None:
     writer.write(HEAD)
     started = time.monotonic()
     for number in range(tokens):
-        pause = BREAKS[number // 40 % len(BREAKS)] if number % 40 == 39 else ""
+        pause = breaks[number // 40 % len(breaks)] if number % 40 == 39 else ""
         writer.write(chunk(pause + stamp()))
         await writer.drain()
         if rate:
@@ -74,9 +77,12 @@ async def _stream(writer: asyncio.StreamWriter, rate: float, tokens: int) -> Non
     await writer.drain()
 
 
-async def serve(port: int, rate: float, tokens: int) -> None:
+async def serve(port: int, rate: float, tokens: int, plain: bool) -> None:
     """Serve until the process ends."""
-    server = await asyncio.start_server(lambda r, w: answer(r, w, rate, tokens), "127.0.0.1", port, backlog=1024)
+    breaks = BREAKS[:1] if plain else BREAKS
+    server = await asyncio.start_server(
+        lambda r, w: answer(r, w, rate, tokens, breaks), "127.0.0.1", port, backlog=1024
+    )
     async with server:
         await server.serve_forever()
 
@@ -86,5 +92,6 @@ if __name__ == "__main__":
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--rate", type=float, default=50, help="tokens a second; 0: at once")
     parser.add_argument("--tokens", type=int, default=1000)
+    parser.add_argument("--plain", action="store_true", help="paragraphs only")
     options = parser.parse_args()
-    asyncio.run(serve(options.port, options.rate, options.tokens))
+    asyncio.run(serve(**vars(options)))

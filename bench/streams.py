@@ -37,6 +37,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 FIRST_TEXT_ROUNDS = 30
 TURNS_OF_A_CONVERSATION = 5
 STARTS_PER_SECOND = 10
+UNLIMITED = {"LIMIT_REQUESTS_PER_MINUTE": "0", "LIMIT_GENERATIONS": "0", "LIMIT_STREAMS": "0"}
 SETTLE_SECONDS = 3
 _writers: list[asyncio.StreamWriter] = []  # a writer that nobody holds closes its connection
 
@@ -82,9 +83,10 @@ def running(*command: str, **environment: str) -> Iterator[subprocess.Popen[byte
 
 
 @contextmanager
-def provider(rate: float, tokens: int) -> Iterator[str]:
+def provider(rate: float, tokens: int, *, plain: bool = False) -> Iterator[str]:
     port = free_port()
-    with running("-m", "bench.provider", "--port", str(port), "--rate", str(rate), "--tokens", str(tokens)):
+    more = ("--plain",) if plain else ()
+    with running("-m", "bench.provider", "--port", str(port), "--rate", str(rate), "--tokens", str(tokens), *more):
         time.sleep(1)
         yield f"http://127.0.0.1:{port}/v1"
 
@@ -100,7 +102,7 @@ def relay(url: str) -> Iterator[tuple[int, int]]:
 @contextmanager
 def stillwater(url: str) -> Iterator[Server]:
     with tempfile.TemporaryDirectory() as directory:
-        server = Server(Path(directory), OPENAI_BASE_URL=url)
+        server = Server(Path(directory), OPENAI_BASE_URL=url, **UNLIMITED)
         server.prepare()
         server.start()
         try:
@@ -121,8 +123,8 @@ async def request(port: int, method: str, path: str, body: bytes = b"", headers:
     return reader
 
 
-async def read_stream(reader: asyncio.StreamReader, result: Result) -> None:
-    """Note when each stamp is first seen; a tail shows the same ones again."""
+async def read_stream(reader: asyncio.StreamReader, result: Result, since: float = 0.0) -> None:
+    """Note when each stamp is first seen that was sent after `since`; a tail shows the same ones again."""
     newest, rest = b"", b""
     while data := await reader.read(65_536):
         now = time.monotonic()
@@ -130,8 +132,9 @@ async def read_stream(reader: asyncio.StreamReader, result: Result) -> None:
         for word in STAMP.findall(seen[: len(seen) - 12]):
             if word > newest:
                 newest = word
-                if result.counting:
-                    result.delays_ms.append((now - moment(word.decode())) * 1000)
+                sent = moment(word.decode())
+                if result.counting and sent > since:
+                    result.delays_ms.append((now - sent) * 1000)
                     result.tokens += 1
         rest = seen[-24:]
 
@@ -200,9 +203,9 @@ async def first_text_of_stillwater(server: Server, result: Result) -> None:
         result.first_text_ms.append((time.monotonic() - started) * 1000)
 
 
-async def load(pid: int, streams: int, seconds: float, result: Result, open_stream) -> None:
-    """Open the streams one after the other; when all run, measure for some seconds."""
-    before = memory_bytes(pid)
+async def load(pids: list[int], streams: int, seconds: float, result: Result, open_stream) -> None:
+    """Open the streams one after the other; when all run, measure these processes together for some seconds."""
+    before = sum(map(memory_bytes, pids))
 
     async def one(number: int) -> None:
         await asyncio.sleep(number / STARTS_PER_SECOND)
@@ -210,11 +213,11 @@ async def load(pid: int, streams: int, seconds: float, result: Result, open_stre
 
     reading = asyncio.gather(*(one(number) for number in range(streams)))
     await asyncio.sleep(streams / STARTS_PER_SECOND + SETTLE_SECONDS)
-    cpu, started, result.counting = cpu_seconds(pid), time.monotonic(), True
+    cpu, started, result.counting = sum(map(cpu_seconds, pids)), time.monotonic(), True
     await asyncio.sleep(seconds)
     result.counting = False
-    result.cpu_seconds, result.wall_seconds = cpu_seconds(pid) - cpu, time.monotonic() - started
-    result.memory_bytes = (memory_bytes(pid) - before) // streams
+    result.cpu_seconds, result.wall_seconds = sum(map(cpu_seconds, pids)) - cpu, time.monotonic() - started
+    result.memory_bytes = (sum(map(memory_bytes, pids)) - before) // streams
     await reading
 
 
@@ -234,7 +237,7 @@ def report(results: list[Result]) -> None:
         )
 
 
-def measure(streams: int, rate: float, seconds: float) -> list[Result]:
+def measure(streams: int, rate: float, seconds: float, plain: bool) -> list[Result]:
     tokens = int(rate * (streams / STARTS_PER_SECOND + SETTLE_SECONDS + seconds + 2))
     relayed, ours = (Result(name, expected=streams * rate * seconds) for name in ("bare relay", "Stillwater"))
     with provider(0, 20) as url:
@@ -242,9 +245,9 @@ def measure(streams: int, rate: float, seconds: float) -> list[Result]:
             asyncio.run(first_text_of_relay(port, relayed))
         with stillwater(url) as server:
             asyncio.run(first_text_of_stillwater(server, ours))
-    with provider(rate, tokens) as url:
+    with provider(rate, tokens, plain=plain) as url:
         with relay(url) as (port, pid):
-            asyncio.run(load(pid, streams, seconds, relayed, lambda: request(port, "POST", "/", b"{}")))
+            asyncio.run(load([pid], streams, seconds, relayed, lambda: request(port, "POST", "/", b"{}")))
         with stillwater(url) as server:
             visitor = Visitor(server)
 
@@ -252,7 +255,7 @@ def measure(streams: int, rate: float, seconds: float) -> list[Result]:
                 address = await visitor.ask()
                 return await request(server.port, "GET", address, headers=visitor.headers)
 
-            asyncio.run(load(server.process.pid, streams, seconds, ours, open_stream))
+            asyncio.run(load([server.process.pid], streams, seconds, ours, open_stream))
     return [relayed, ours]
 
 
@@ -261,6 +264,7 @@ if __name__ == "__main__":
     parser.add_argument("--streams", type=int, default=100)
     parser.add_argument("--rate", type=float, default=50, help="tokens a second of each stream")
     parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--plain", action="store_true", help="paragraphs only: nothing but half words is held back")
     options = parser.parse_args()
     print(f"{options.streams} streams at {options.rate:g} tokens/s for {options.seconds:g} s, {os.cpu_count()} cores")
-    report(measure(options.streams, options.rate, options.seconds))
+    report(measure(**vars(options)))
