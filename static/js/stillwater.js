@@ -105,6 +105,11 @@
   on('htmx:after:request', (event) => {
     const { ctx } = event.detail;
     const { status, raw } = ctx.response;
+    if (ctx.sourceElement === composer && !ctx.text) { // cut off in its head, which over plain HTTP passes for an answer
+      event.preventDefault();
+      return lost(composer);
+    }
+    if (ctx.sourceElement === composer) attempts = 0;
     if (status < 400 && !isPage(ctx.text)) {
       if (ctx.sourceElement === composer) sent(ctx.typed, !ctx.text.includes('"#thread"'));
       if (ctx.takenBack) fill([text.value, ctx.takenBack].filter(Boolean).join('\n\n'));
@@ -124,8 +129,28 @@
     const source = ctx?.sourceElement;
     if (!source || source.matches(QUIET)) return;
     if (source.matches('.stream')) root.classList.add('offline');
-    else hint(words.offline);
+    else lost(source);
   });
+
+  function lost(source) {
+    if (source !== composer || !sendAgain()) hint(words.offline);
+  }
+
+  const PAUSES = [1000, 3000, 8000]; // milliseconds
+  let attempts = 0; // to send the same message once more, since one was answered
+
+  /** Send what a cut connection lost, or whose answer it lost: by its key the server knows what it already has. */
+  function sendAgain() {
+    const pause = navigator.onLine && PAUSES[attempts];
+    attempts = pause ? attempts + 1 : 0;
+    if (!pause) return false;
+    const key = find('[name=request_key]', composer).value;
+    const typed = text.value;
+    const unchanged = () => typed === text.value && key === find('[name=request_key]', composer).value;
+    setTimeout(() => unchanged() && composer.requestSubmit(), pause);
+    hint(words.again);
+    return true;
+  }
 
   on('htmx:sse:error', () => root.classList.add('offline'));
   on('htmx:sse:after:connection', () => root.classList.remove('offline'));

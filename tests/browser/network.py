@@ -20,7 +20,8 @@ class BadNetwork:
 
     `delay` is that of a round trip, in seconds; `loss` the share of packets that are sent again, which TCP shows as a
     pause; `rate` in bytes a second. `cut_chance` is the share of the server's packets that are lost together with their
-    connection; `block` the beginning of a path whose answers are never passed on.
+    connection; `block` the beginning of a path whose answers are never passed on. `lose` is the number of messages
+    sent whose answers are lost, with their connections, after the server had them.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class BadNetwork:
         self.port = free_port()
         self.cuts = 0
         self.cut_chance = 0.0
+        self.lose = 0
         self.block = block
         self._loss = loss
         self._rate = rate
@@ -69,14 +71,14 @@ class BadNetwork:
         await asyncio.sleep(0.2)
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        blocked = asyncio.Event()
+        blocked, lost = asyncio.Event(), asyncio.Event()
         try:
             from_server, to_server = await asyncio.open_connection("127.0.0.1", self._to)
         except OSError:
             writer.close()
             return
         self._writers |= {writer, to_server}
-        ways = [self._ask(reader, to_server, blocked), self._answer(from_server, writer, blocked)]
+        ways = [self._ask(reader, to_server, blocked, lost), self._answer(from_server, writer, blocked, lost)]
         tasks = [asyncio.ensure_future(way) for way in ways]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -87,15 +89,22 @@ class BadNetwork:
                 end.close()
             self._writers -= {writer, to_server}
 
-    async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, blocked: asyncio.Event) -> None:
+    async def _ask(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, blocked: asyncio.Event, lost: asyncio.Event
+    ) -> None:
         async for data in self._late(reader, 65_536):
             if self.block and b"GET " + self.block in data and b"/stream" in data.split(b"\r\n")[0]:
                 blocked.set()
+            if self.lose and data.startswith(b"POST /c/") and b"/send/ " in data.split(b"\r\n")[0]:
+                self.lose -= 1
+                lost.set()
             writer.write(data)
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, blocked: asyncio.Event) -> None:
+    async def _answer(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, blocked: asyncio.Event, lost: asyncio.Event
+    ) -> None:
         async for data in self._late(reader, PACKET_BYTES):
-            if self._random.random() < self.cut_chance:
+            if lost.is_set() or self._random.random() < self.cut_chance:
                 writer.write(data[: self._random.randrange(len(data))])
                 await asyncio.sleep(0.01)
                 self._cut(writer)

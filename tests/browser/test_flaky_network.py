@@ -86,11 +86,43 @@ def test_slow_and_losing_connections_lose_and_double_nothing(visits, demo_server
         for _ in range(3):
             before = answers(page).count()
             enter(page, QUESTION)
-            expect(answers(page)).to_have_count(before + 1, timeout=30_000)
+            expect(answers(page)).to_have_count(before + 1, timeout=60_000)
             expect(page.locator(".stream")).to_have_count(0, timeout=60_000)
         assert network.cuts > 0
         network.cut_chance = 0
         assert answers(page).count() == 4
+        expect_nothing_lost_or_doubled(page, demo_server)
+
+
+def test_a_message_whose_answer_was_lost_is_sent_again_and_once(visits, demo_server):
+    with BadNetwork(demo_server.port) as network:
+        page = visits(network.port).page()
+        ask(page, QUESTION)
+        wait_until_done(page)
+        network.lose = 2
+        enter(page, QUESTION)
+        expect(page.get_by_text("The connection was lost; sending again")).to_be_visible()
+        expect(answers(page)).to_have_count(2, timeout=30_000)
+        expect(page.locator("#composer-hint")).to_be_empty()
+        expect(page.get_by_role("textbox", name="Message")).to_have_value("")
+        wait_until_done(page)
+        assert network.cuts >= 2
+        expect_nothing_lost_or_doubled(page, demo_server)
+
+
+def test_a_message_that_never_gets_through_is_kept(visits, demo_server):
+    with BadNetwork(demo_server.port) as network:
+        page = visits(network.port).page()
+        ask(page, QUESTION)
+        wait_until_done(page)
+        network.lose = 100
+        enter(page, QUESTION)
+        expect(page.get_by_text("You seem to be offline")).to_be_visible(timeout=40_000)
+        expect(page.get_by_role("textbox", name="Message")).to_have_value(QUESTION)
+        network.lose = 0
+        page.keyboard.press("Enter")
+        expect(answers(page)).to_have_count(2)
+        wait_until_done(page)
         expect_nothing_lost_or_doubled(page, demo_server)
 
 
