@@ -90,6 +90,8 @@ def test_a_user_without_staff_status_is_kept_out(client, user):
         ({"base_url": "file:///etc/passwd"}, "Give an http(s) address"),
         ({"base_url": "http://user@host/v1"}, "Give an http(s) address"),
         ({"base_url": "gopher://x"}, "Give an http(s) address"),
+        ({"base_url": "http://[bad"}, "This is not a complete address"),
+        ({"base_url": "http://host:99999/v1"}, "This is not a complete address"),
     ],
 )
 def test_a_model_with_a_dangerous_field_is_refused(staff_client, fields, sentence):

@@ -242,6 +242,14 @@ def test_what_the_database_knows_is_told(user):
     assert total(found, "stillwater_generations_running") == 1
     assert 29 < total(found, "stillwater_queue_oldest_seconds") < 120
     assert total(found, "stillwater_breaker_open", server_address="models.example.org") == 1
+
+    Breaker.objects.update(base_url="https://ada:s3cret@models.example.org/v1")
+    Breaker.objects.create(base_url="http://[broken", mode=Breaker.Mode.OPEN)
+    text = scraping.exposition("", scraping.told(scraping.shared()))[0].decode()
+    assert "s3cret" not in text
+    assert total(samples(text), "stillwater_breaker_open", server_address="models.example.org") == 1
+    assert total(samples(text), "stillwater_breaker_open", server_address="invalid") == 1
+
     away = samples(scraping.exposition("", scraping.told(None))[0].decode())
     assert total(away, "stillwater_database_up") == 0
     assert not any(name == "stillwater_generations_queued" for name, _ in away)

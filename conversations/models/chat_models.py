@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.core.validators import RegexValidator
 from django.db import models
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 
@@ -85,6 +89,13 @@ class ChatModel(models.Model):
 
     def __str__(self) -> str:
         return self.label
+
+    def clean(self) -> None:
+        """Refuse an address that cannot be taken apart, such as one with half of a bracket."""
+        try:
+            _ = urlsplit(self.base_url).port
+        except ValueError as error:
+            raise ValidationError({"base_url": gettext("This is not a complete address; check host and port.")}) from error
 
     @property
     def window(self) -> int:

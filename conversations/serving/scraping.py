@@ -65,8 +65,16 @@ def shared() -> Shared:
     waited = (timezone.now() - counts["oldest"]).total_seconds() if counts["oldest"] else 0.0
     modes = {Breaker.Mode.OPEN: True, Breaker.Mode.CLOSED: False}
     rows = Breaker.objects.order_by("base_url")[:MOST_SERVICES]
-    breakers = {urlsplit(row.base_url).netloc: modes.get(Breaker.Mode(row.mode), row.is_open) for row in rows}
+    breakers = {_service(row.base_url): modes.get(Breaker.Mode(row.mode), row.is_open) for row in rows}
     return Shared(counts["queued"], counts["all"] - counts["queued"], max(0.0, waited), breakers)
+
+
+def _service(base_url: str) -> str:
+    """Return what names a service: never a user and password, which an address from the environment may hold."""
+    try:
+        return urlsplit(base_url).netloc.rpartition("@")[2]
+    except ValueError:
+        return "invalid"
 
 
 def now() -> Iterator[Metric]:

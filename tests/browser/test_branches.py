@@ -88,7 +88,7 @@ def test_a_fork_goes_its_own_way(page):
 
 
 def test_continue_is_undone_after_a_question(page):
-    ask(page, "To be continued [[speed=150]] [[length=900]]")
+    ask(page, "To be continued [[speed=150]] [[length=1500]]")
     expect(body(page)).not_to_be_empty()
     page.keyboard.press("Escape")
     wait_until_done(page)

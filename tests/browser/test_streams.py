@@ -12,6 +12,12 @@ from tests.browser.actions import answers, ask, body, shown, wait_until_done
 
 STREAMS = re.compile(r"/generations/[0-9a-f-]+/(stream|progress)")
 UPDATES = 3_000
+HIDDEN = """
+  let away = true; // a browser without a screen takes every tab for visible
+  Object.defineProperty(Document.prototype, 'hidden', { get: () => away });
+  Object.defineProperty(Document.prototype, 'visibilityState', { get: () => (away ? 'hidden' : 'visible') });
+  window.turnTo = () => { away = false; document.dispatchEvent(new Event('visibilitychange')); };
+"""
 
 
 def updates(prefix: str) -> bytes:
@@ -40,6 +46,27 @@ def test_many_updates_are_shown_whole(visit, page):
     words = shown(page).split()
     assert words == [f"word{number}" for number in range(len(words))]
     visit.problems.clear()  # htmx tells of each 503
+
+
+def test_tabs_that_were_opened_hidden_leave_the_connections_to_the_eighth(visit, page):
+    """Over HTTP/1.1 a browser has six connections to a site."""
+    ask(page, "Eight. [[speed=30]] [[length=500]]")
+    conversation = page.url
+    asked: list[str] = []
+    tabs = [visit.context.new_page() for _ in range(7)]
+    for tab in tabs:
+        tab.add_init_script(HIDDEN)
+        tab.on("request", lambda request: asked.append(request.url) if STREAMS.search(request.url) else None)
+        tab.goto(conversation)
+    eighth = visit.page(conversation)
+    before = len(shown(eighth))
+    expect(body(eighth)).to_contain_text(re.compile(rf"[\s\S]{{{before + 50},}}"))
+    assert asked == []
+    for tab in tabs[:2]:
+        tab.evaluate("turnTo()")
+    for tab in (eighth, *tabs[:2]):
+        wait_until_done(tab, 60)
+    assert shown(eighth) == shown(tabs[0]) == shown(tabs[1])
 
 
 def test_a_first_connection_that_fails_costs_nothing(page):

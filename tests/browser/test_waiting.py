@@ -106,7 +106,7 @@ def test_what_waits_is_sent_when_nobody_looks(visit, page):
 
 
 def test_a_second_tab_shows_what_was_queued_and_sent(visit, page):
-    ask(page, "Short [[speed=60]] [[length=200]]")
+    ask(page, "Short [[speed=40]] [[length=500]]")
     expect(page).to_have_url(re.compile("/c/"))
     other = visit.page(page.url)
     enter(page, f"Afterwards {FAST} [[length=20]]")
@@ -115,7 +115,7 @@ def test_a_second_tab_shows_what_was_queued_and_sent(visit, page):
     expect(waiting(other)).to_have_count(1)
     for tab in (page, other):
         tab.bring_to_front()
-        expect(questions(tab)).to_have_count(2, timeout=20_000)
+        expect(questions(tab)).to_have_count(2, timeout=40_000)
         wait_until_done(tab)
         expect(answers(tab)).to_have_count(2)
 

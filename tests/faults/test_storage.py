@@ -7,8 +7,10 @@ import os
 import resource
 import sqlite3
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,7 @@ from tests.viewer import Viewer
 
 ANSWERS = int(os.environ.get("STILLWATER_ANSWERS", "60"))  # 1,000 by hand
 LOCK_SECONDS = 10
+WRITERS = 16
 ROWS = "SELECT (SELECT count(*) FROM conversations_conversation), (SELECT count(*) FROM conversations_message)"
 
 
@@ -96,6 +99,55 @@ def test_a_full_disk_makes_text_wait_and_harms_nothing(server, client):
         resource.prlimit(server.process.pid, resource.RLIMIT_FSIZE, before)
     assert tab.finish(60) == counted(300)
     assert_stored(client, tab.path, 300)
+    assert_whole(server)
+
+
+def write_until(ended: threading.Event, server: Server, number: int, commits: list[int]) -> None:
+    """Commit as often as possible."""
+    with database(server) as connection:
+        while not ended.is_set():
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("INSERT INTO written VALUES (?)", (number,))
+            connection.execute("COMMIT")
+            commits[number] += 1
+            time.sleep(0.01)
+
+
+@contextlib.contextmanager
+def writers(server: Server) -> Iterator[list[int]]:
+    """Others that write to the database all the time; how often each has."""
+    commits, ended = [0] * WRITERS, threading.Event()
+    with database(server) as connection, ThreadPoolExecutor(WRITERS) as pool:
+        connection.execute("CREATE TABLE written (number INTEGER)")
+        try:
+            writing = [pool.submit(write_until, ended, server, number, commits) for number in range(WRITERS)]
+            yield commits
+        finally:
+            ended.set()
+        for each in writing:
+            each.result(timeout=30)
+        connection.execute("DROP TABLE written")
+
+
+def test_many_writers_a_long_reader_and_checkpoints_refuse_nobody(server, client):
+    said = server.log.stat().st_size
+    response = client.ask(question(200, 40))
+    tab = Tab(client.cookies, response.text, [server], response.url.path)
+    with database(server) as reader, database(server) as keeper:
+        reader.execute("BEGIN")
+        before = reader.execute(ROWS).fetchone()
+        with writers(server) as commits:
+            tab.wait_for_words(20)
+            for number in range(5):
+                keeper.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                client.ask(question(10 + number))
+            assert tab.finish(60) == counted(200)
+            assert min(commits) > 0
+        assert reader.execute(ROWS).fetchone() == before  # it has read from one state all the time
+        reader.execute("ROLLBACK")
+        assert keeper.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0
+    assert_stored(client, tab.path, 200)
+    assert b"locked" not in server.log.read_bytes()[said:]
     assert_whole(server)
 
 
