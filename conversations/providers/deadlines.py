@@ -18,8 +18,8 @@ class Clock:
     Only deltas move it: bytes that bring no text (comments, role changes, junk) leave every clock running.
 
     There is one timer for all that is waited for. A deadline that moves on leaves it as it is: when it rings too early,
-    or while nothing is waited for, it is set anew. (A timer for each wait
-    would be a good part of what reading a delta costs.)
+    or while nothing is waited for, it is set anew. (A timer for each wait is a
+    good part of what reading a delta costs.)
     """
 
     def __init__(self, deadlines: Deadlines) -> None:

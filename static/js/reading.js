@@ -159,6 +159,11 @@
     stateOf(source).abort = () => request.abort?.();
   });
 
+  // A tab that was opened in the background would hold one of the browser's few connections; it asks once it is seen.
+  on('htmx:before:request', (event) => {
+    if (document.hidden && event.target.matches?.('.stream')) event.preventDefault();
+  });
+
   async function ask(stream) {
     const state = stateOf(stream);
     const { position, progress } = stream.dataset;

@@ -50,7 +50,7 @@ def test_many_updates_are_shown_whole(visit, page):
 
 def test_tabs_that_were_opened_hidden_leave_the_connections_to_the_eighth(visit, page):
     """Over HTTP/1.1 a browser has six connections to a site."""
-    ask(page, "Eight. [[speed=30]] [[length=500]]")
+    ask(page, "Eight. [[speed=20]] [[length=4000]]")
     conversation = page.url
     asked: list[str] = []
     tabs = [visit.context.new_page() for _ in range(7)]
@@ -64,6 +64,7 @@ def test_tabs_that_were_opened_hidden_leave_the_connections_to_the_eighth(visit,
     assert asked == []
     for tab in tabs[:2]:
         tab.evaluate("turnTo()")
+    eighth.keyboard.press("Escape")
     for tab in (eighth, *tabs[:2]):
         wait_until_done(tab, 60)
     assert shown(eighth) == shown(tabs[0]) == shown(tabs[1])

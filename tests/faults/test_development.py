@@ -51,7 +51,7 @@ def reloading(provider: ProviderServer, tmp_path: Path):
 def change_code(server: Reloading) -> None:
     """Touch a module that is loaded, and wait until the server says that it has seen it."""
     said = server.log.stat().st_size
-    os.utime(server.code / "conversations" / "titles.py", (time.time() + 5, time.time() + 5))
+    os.utime(server.code / "conversations" / "runner.py", (time.time() + 5, time.time() + 5))
     until = time.monotonic() + 30
     while b"changed, reloading" not in server.log.read_bytes()[said:]:
         assert time.monotonic() < until, server.log.read_text()
