@@ -1,9 +1,11 @@
 from django.apps import AppConfig
 from django.db.models.signals import post_migrate
+from django.utils.translation import gettext_lazy
 
 
 class ConversationsConfig(AppConfig):
     name = "conversations"
+    verbose_name = gettext_lazy("Conversations")
 
     def ready(self) -> None:
         """Register the system checks, listen to the ends of sessions, and have the audit trail guarded."""
