@@ -123,6 +123,9 @@ class IncrementalRenderer:
         if found.kind == "inside" and leaf is not None:
             if not leaf.inside(found.line):
                 self._end_leaf()
+                if isinstance(leaf, MathBlock) and leaf.after:
+                    self._leaf = Paragraph(self.growth, self._env, may_be_table=False)
+                    self._leaf.begin_line(leaf.after)
         elif isinstance(leaf, Paragraph) and not found.opened and (found.lazy or self._is_whole(found)):
             self._take_in_paragraph(leaf, found)
         elif isinstance(leaf, Table) and not found.opened and self._is_whole(found) and found.kind == "text":

@@ -1,11 +1,13 @@
 r"""LaTeX in Markdown: where it begins, where it ends, and what is money or a shell variable instead.
 
 Inline: `$…$`, `\(…\)`, and for a formula on a line of its own within a paragraph `$$…$$`, `\[…\]`. As a block: a line
-that begins with `$$` or `\[`, up to the line that ends with `$$` or `\]`, or to a blank line. One set of rules serves
-complete and growing text: `formula_at` can also say that it depends on text that is not here yet.
+that begins with `$$` or `\[`, up to the first `$$` or `\]` behind it; what follows that on its line begins a paragraph.
+A block without it ends at a blank line, and is text. One set of rules serves complete and growing text: `formula_at`
+can also say that it depends on text that is not here yet.
 
 A `$` is not a formula when a space follows it, when its closing `$` follows a space or stands before a letter or digit,
-when what follows reads like a price (`$5 a month`, `$20 million`), a variable (`$PATH`, `${HOME}`) or prose.
+when what follows reads like a price (`$5 a month`, `$20 million`), a variable (`$PATH`, `${HOME}`) or prose. `$$$` is
+a class of prices, and so is `$$` before a dash or words.
 """
 
 from __future__ import annotations
@@ -22,6 +24,8 @@ from markdown_it.ruler import RuleOptionsType
 from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 
+from conversations.rendering.elements import PARAGRAPH
+
 LONGEST_INLINE = 200
 LONGEST_DISPLAY = 1_000
 LONGEST_FORMULA = 2_000  # characters of a block; it ends at the line that exceeds them
@@ -37,6 +41,10 @@ _NOT_FORMULA = re.compile(
     """,
     re.VERBOSE,
 )
+# "$$: fair" or "$$ (fair), or": a dash or two words
+_PRICES = re.compile(r"[ \t]*(?:[:,;)!?\u2013\u2014]|\*\*)|[ \t][^\\]*?[A-Za-z]{2}[),.;:!?]*[ \t]+\(?[A-Za-z]{2}")
+_MARKS = re.compile(r"\\.|\$+", re.DOTALL)  # read from the left: `\\]` is a line break and a bracket
+_AFTER_BLOCK = re.compile(r"(?!\$)([.,;:]?)[ \t]*(|(?:\[[^\[\]\\]*\](?!:)|[^\[| \t]).*)")  # no definition, no table
 _BARE_BRACKETS = re.compile(r"\\.|[\[\]]")
 _ENDING = re.compile(r"(?:th|st|nd|rd|s)(?![A-Za-z0-9])")  # the $n$th of many $x$s
 
@@ -80,14 +88,27 @@ def _await_more(ended: bool) -> None:
 
 
 def _bracketed(text: str, start: int, closer: str, ended: bool) -> Formula | None:
-    end = text.find(closer, start + 2, start + 2 + LONGEST_DISPLAY)
-    source = text[start + 2 : end if end >= 0 else start + 2 + LONGEST_DISPLAY]
-    if closer == "\\]" and _closes_too_often(source):
+    opener, begin, limit = text[start : start + 2], start + 2, start + 2 + LONGEST_DISPLAY
+    if opener == "$$" and "$" in (text[start - 1 : start], text[begin : begin + 1]):
         return None
-    if end < 0:
-        _await_more(ended or len(source) == LONGEST_DISPLAY)
+    end, found = _first_of(text, {opener, closer}, begin, limit)
+    source = text[begin:end]
+    if (opener == "$$" and _PRICES.match(source)) or (opener == "\\[" and _closes_too_often(source)):
         return None
-    return Formula(end + 2, source, display=closer != "\\)") if source.strip() else None
+    if (not found and end < limit) or (found == "$$" and end + 2 == len(text)):
+        _await_more(ended)
+    return Formula(end + 2, source, display=closer != "\\)") if found == closer and source.strip() else None
+
+
+def _first_of(text: str, marks: set[str], begin: int, limit: int) -> tuple[int, str]:
+    r"""Return where the first of these stands, and which; without any the end of what there is, and nothing.
+
+    What is opened again is not closed: looking no further makes many openers cost no more than their text.
+    """
+    for match in _MARKS.finditer(text, begin, limit):
+        if match[0] in marks:
+            return match.start(), match[0]
+    return min(limit, len(text)), ""
 
 
 def _closes_too_often(source: str) -> bool:
@@ -123,28 +144,49 @@ def _between_dollars(text: str, start: int, ended: bool) -> Formula | None:
 def opens_block(line: str) -> str:
     r"""Return what closes the block of LaTeX that a line, without its indentation, opens: `$$`, `\]`, or nothing.
 
-    A line that also closes it must end there: `$$x$$ is a number` is a paragraph.
+    A line that also closes it must end there: `$$x$$ is a number` is a paragraph. When the beginning of a line opens
+    nothing, the line does not either.
     """
     closer = _BRACKETS.get(line[:2], "") if line[:2] != "\\(" else ""
-    if not closer or len(line) > LONGEST_FORMULA:
+    if not closer or len(line) > LONGEST_FORMULA or line.startswith("$$$"):
         return ""
-    rest = line[2:].rstrip()
-    if closer == "\\]" and _closes_too_often(rest.removesuffix(closer)):
+    source, after = _closed(line[2:], closer)
+    if (closer == "$$" and _PRICES.match(source)) or (closer == "\\]" and _closes_too_often(source)):
         return ""
-    inside = rest.find(closer)
-    return closer if inside < 0 or (inside == len(rest) - 2 and rest[:-2].strip()) else ""
+    return closer if after is None or (source.strip() and not after.strip(".,;: \t")) else ""
+
+
+def _closed(text: str, closer: str) -> tuple[str, str | None]:
+    """Return what stands before and behind the first closer; None behind it when there is none."""
+    end = next((match.start() for match in _MARKS.finditer(text) if match[0].startswith(closer)), -1)
+    return (text, None) if end < 0 else (text[:end], text[end + 2 :])
+
+
+def _ending(lines: list[str], closer: str) -> tuple[str, str, str] | None:
+    """Return the last line of the formula, the punctuation that ends it and what begins a paragraph behind it."""
+    last, after = _closed(lines[-1] if len(lines) > 1 else lines[0][2:], closer)
+    behind = None if after is None else _AFTER_BLOCK.fullmatch(after)
+    return (last, behind[1], behind[2]) if behind else None
 
 
 def ends_block(lines: list[str], closer: str) -> bool:
     """Whether these are all lines of a block of LaTeX: the last one closes it, or it has become too long."""
-    last = lines[-1] if len(lines) > 1 else lines[0][2:]
-    return last.rstrip().endswith(closer) or sum(map(len, lines)) > LONGEST_FORMULA
+    return _ending(lines, closer) is not None or sum(map(len, lines)) > LONGEST_FORMULA
+
+
+def after_block(lines: list[str], closer: str) -> str:
+    """Return what follows the closer in the last line of a block: the beginning of a paragraph, whatever it is."""
+    ending = _ending(lines, closer)
+    return ending[2] if ending else ""
 
 
 def block_html(lines: list[str], closer: str) -> str:
     """Return the HTML of a block from its lines, the first of which begins with its opener."""
-    source = "\n".join(lines).strip()[2:]
-    return f'<div class="math-block">{_mathml(source.removesuffix(closer), display=True)}</div>'
+    ending = _ending(lines, closer)
+    if ending is None:
+        return PARAGRAPH.begin + escape("\n".join(lines).rstrip()) + PARAGRAPH.end
+    source = "\n".join([*lines[:-1], ending[0]] if len(lines) > 1 else [f"{closer}{ending[0]}"])[2:]
+    return f'<div class="math-block">{_mathml(source.rstrip() + ending[1], display=True)}</div>'
 
 
 def inline_html(formula: Formula) -> str:
@@ -211,7 +253,17 @@ def _block_rule(state: StateBlock, start: int, end: int, silent: bool) -> bool:
     token = state.push("math_block", "math", 0)
     token.map = [start, line]
     token.meta = {"lines": lines, "closer": closer}
+    _begin_paragraph(state, line - 1, after_block(lines, closer), end)
     return True
+
+
+def _begin_paragraph(state: StateBlock, line: int, text: str, end: int) -> None:
+    """Let a paragraph begin with `text`, the end of a line, which would mean something else if it were all of it."""
+    if text:
+        state.bMarks[line] = state.eMarks[line] - len(text)
+        state.tShift[line], state.sCount[line] = 0, state.blkIndent
+        *_, paragraph = state.md.block.ruler.getRules("")
+        paragraph(state, line, end, False)
 
 
 def _line(state: StateBlock, line: int) -> str:

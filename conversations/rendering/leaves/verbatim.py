@@ -100,6 +100,11 @@ class MathBlock(Leaf):
         """Whether its last line has come."""
         return maths.ends_block(self._lines, self._closer)
 
+    @property
+    def after(self) -> str:
+        """What follows it on its last line."""
+        return maths.after_block(self._lines, self._closer)
+
     def inside(self, line: Line) -> bool:
         if line.blank:
             return False
