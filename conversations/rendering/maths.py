@@ -14,10 +14,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from html import unescape
-from xml.etree.ElementTree import Element, tostring
 
-from latex2mathml.converter import convert_to_element
 from markdown_it import MarkdownIt
 from markdown_it.common.utils import escapeHtml as escape
 from markdown_it.ruler import RuleOptionsType
@@ -25,10 +22,11 @@ from markdown_it.rules_block import StateBlock
 from markdown_it.rules_inline import StateInline
 
 from conversations.rendering.elements import PARAGRAPH
+from conversations.rendering.mathml import LONGEST as LONGEST_FORMULA
+from conversations.rendering.mathml import formula_html
 
 LONGEST_INLINE = 200
 LONGEST_DISPLAY = 1_000
-LONGEST_FORMULA = 2_000  # characters of a block; it ends at the line that exceeds them
 
 _BRACKETS = {"\\(": "\\)", "\\[": "\\]", "$$": "$$"}
 _OPERATOR = r"-+*/=<>^_\\|&×·≤≥±≈→∈"  # noqa: RUF001 - the multiplication sign
@@ -170,7 +168,7 @@ def _ending(lines: list[str], closer: str) -> tuple[str, str, str] | None:
 
 
 def ends_block(lines: list[str], closer: str) -> bool:
-    """Whether these are all lines of a block of LaTeX: the last one closes it, or it has become too long."""
+    """Whether these are all lines of a block of LaTeX: the last one closes it, or they are too long for one."""
     return _ending(lines, closer) is not None or sum(map(len, lines)) > LONGEST_FORMULA
 
 
@@ -186,31 +184,13 @@ def block_html(lines: list[str], closer: str) -> str:
     if ending is None:
         return PARAGRAPH.begin + escape("\n".join(lines).rstrip()) + PARAGRAPH.end
     source = "\n".join([*lines[:-1], ending[0]] if len(lines) > 1 else [f"{closer}{ending[0]}"])[2:]
-    return f'<div class="math-block">{_mathml(source.rstrip() + ending[1], display=True)}</div>'
+    return f'<div class="math-block">{formula_html(source.rstrip() + ending[1], display=True)}</div>'
 
 
 def inline_html(formula: Formula) -> str:
     """Return the HTML of a formula in running text."""
     name = "math display" if formula.display else "math"
-    return f'<span class="{name}">{_mathml(formula.source, display=formula.display)}</span>'
-
-
-def _mathml(source: str, *, display: bool) -> str:
-    source = source.strip()
-    try:
-        if len(source) <= LONGEST_FORMULA:
-            return _serialised(convert_to_element(source, display="block" if display else "inline"))
-    except Exception:  # noqa: S110 - the converter raises whatever it stumbles over; the source is shown
-        pass
-    return f'<code class="math-source">{escape(source)}</code>'
-
-
-def _serialised(formula: Element) -> str:
-    """Return MathML as HTML. The converter leaves its own entities in texts, beside what the model wrote there."""
-    for element in formula.iter():
-        element.text = unescape(element.text) if element.text else element.text
-        element.tail = None
-    return tostring(formula, encoding="unicode", short_empty_elements=False)
+    return f'<span class="{name}">{formula_html(formula.source, display=formula.display)}</span>'
 
 
 def maths_plugin(md: MarkdownIt) -> None:

@@ -23,7 +23,7 @@ HTML_TAGS = """
 """
 MATHML_TAGS = """
     math mrow mi mn mo ms mtext mspace msup msub msubsup munder mover munderover mfrac msqrt mroot mtable mtr mtd
-    mpadded mphantom mstyle menclose mmultiscripts mprescripts
+    mpadded mphantom mstyle mmultiscripts mprescripts
 """
 TAGS = frozenset((HTML_TAGS + MATHML_TAGS).split())
 _PLAIN = {
@@ -34,6 +34,9 @@ _PLAIN = {
     "disabled": {""},
     "loading": {"lazy"},
     "referrerpolicy": {"no-referrer"},
+    "displaystyle": {"true", "false"},
+    "movablelimits": {"true"},
+    "accent": {"true"},
 }
 _FREE = {
     "a": {"href", "title", "id"},
@@ -49,15 +52,16 @@ _FREE = {
     "math": {"display", "xmlns"},
     "mo": {"stretchy", "fence", "form", "separator"},
     "mfrac": {"linethickness"},
-    "mtable": {"columnalign", "rowspacing", "columnspacing"},
+    "mtable": {"rowspacing", "columnspacing"},
     "mi": {"mathvariant"},
     "mspace": {"width"},
-    "mstyle": {"displaystyle", "scriptlevel"},
+    "mstyle": {"scriptlevel"},
 }
 _LINK = {"rel": {"noopener noreferrer nofollow ugc"}, "target": {"_blank"}}
 CLASSES = """
     code lang copy table task math display math-block math-source host footnote footnote-ref footnote-back
     align-left align-center align-right image tail
+    aligned boxed cancel-up cancel-down cancel-both cancel-through
 """
 _CLASSES = frozenset(CLASSES.split())
 _CODE_CLASS = re.compile(r"language-[a-z0-9+#._-]{1,30}|[a-z][a-z0-9]?|cpf")  # Pygments' short names
