@@ -1,10 +1,10 @@
 """Code in colour, line by line: Pygments' short classes, nothing inline.
 
 A line is coloured when it is complete and never again, so complete and growing code look the same by construction.
-What a lexer must remember from line to line is its stack of states, which is carried. Two things do not live on that
-stack and are handled here: block comments, which many lexers match with one expression over all their lines, and
-lexers that have no stack, which see each line by itself. Colours can then be plainer than Pygments would give them;
-they are never taken back.
+What a lexer must remember from line to line is its stack of states, which is carried. Three things do not live on that
+stack and are handled here: block comments and the scripts and styles of pages, which lexers match with one expression
+over all their lines, and lexers that have no stack or keep more than it (YAML's), which see each line by itself.
+Colours can then be plainer than Pygments would give them; they are never taken back.
 """
 
 from __future__ import annotations
@@ -36,7 +36,11 @@ _C_LIKE_NAMES = """
     css scss less sass groovy objective-c objc proto protobuf solidity zig glsl hlsl jsonc json5 sql
 """
 _C_LIKE = frozenset(_C_LIKE_NAMES.split())
-_MARKUP = frozenset({"html", "xml", "svg", "vue", "htm", "xhtml", "xslt"})
+_PAGE = frozenset({"html", "htm", "xhtml", "vue", "svelte"})
+_MARKUP = _PAGE | {"xml", "svg", "xslt"}
+_ALIASES = {"jsonc": "json", "jsonl": "json", "ndjson": "json", "svelte": "html"}
+_EMBEDDED = {"script": "javascript", "style": "css"}
+_OPENS_EMBEDDED = re.compile(r"<(script|style)\b[^<>]*>(?!.*</\1)", re.IGNORECASE)
 
 
 def language_of(info: str) -> str:
@@ -50,9 +54,13 @@ class LineHighlighter:
 
     def __init__(self, language: str) -> None:
         self._lexer = _lexer(language)
+        self._carries = isinstance(self._lexer, RegexLexer)
         self._stack = ["root"]
         self._comment = _comment_of(language)
         self._in_comment = False
+        self._is_page = language in _PAGE
+        self._embedded: LineHighlighter | None = None
+        self._embedded_end = ""
 
     def line(self, text: str) -> str:
         """Return the next line, which comes without its line end."""
@@ -61,6 +69,20 @@ class LineHighlighter:
         return f"{_html(self._tokens(text))}\n"
 
     def _tokens(self, text: str) -> Iterable[Token]:
+        """Return the tokens of a line, leaving scripts and styles to their own lexers."""
+        if self._embedded is not None:
+            end = text.lower().find(self._embedded_end)
+            yield from self._embedded._tokens(text if end < 0 else text[:end])
+            if end < 0:
+                return
+            self._embedded, text = None, text[end:]
+        yield from self._own_tokens(text)
+        opened = _OPENS_EMBEDDED.search(text) if self._is_page and not self._in_comment else None
+        if opened:
+            name = opened[1].lower()
+            self._embedded, self._embedded_end = LineHighlighter(_EMBEDDED[name]), f"</{name}"
+
+    def _own_tokens(self, text: str) -> Iterable[Token]:
         """Return the tokens of a line, taking block comments out of the lexer's hands."""
         opener, closer = self._comment
         if self._in_comment:
@@ -78,22 +100,26 @@ class LineHighlighter:
     def _lexed(self, text: str) -> list[Token]:
         if not text or self._lexer is None:
             return [(Text, text)]
+        line = f"{text}\n"
         try:
-            tokens = self._step(self._lexer, f"{text}\n")
-        except (TypeError, AttributeError):  # a lexer with rules of its own that do not fit a carried state
-            self._lexer = None
-            return [(Text, text)]
+            tokens = self._step(self._lexer, line) if self._carries else _alone(self._lexer, line)
+        except (TypeError, AttributeError):  # its rules want more than a carried stack
+            self._carries = False
+            tokens = _alone(self._lexer, line)
         return [(kind, value.rstrip("\n")) for kind, value in tokens]
 
     def _step(self, lexer: Lexer, line: str) -> list[Token]:
         """Run the lexer over one line, from the state that it was left in."""
-        if not isinstance(lexer, RegexLexer):
-            return [(kind, value) for _, kind, value in lexer.get_tokens_unprocessed(line)]
         context = LexerContext(line, 0, stack=self._stack, end=len(line))
         found = ExtendedRegexLexer.get_tokens_unprocessed(lexer, context=context)
         tokens = [(kind, value) for _, kind, value in found]
         self._stack = context.stack
         return tokens
+
+
+def _alone(lexer: Lexer, line: str) -> list[Token]:
+    """Run the lexer over one line as if there were no other."""
+    return [(kind, value) for _, kind, value in lexer.get_tokens_unprocessed(line)]
 
 
 def _comment_of(language: str) -> tuple[str, str]:
@@ -115,7 +141,7 @@ def _is_quoted(tokens: Iterable[Token], position: int) -> bool:
 @lru_cache(maxsize=128)
 def _lexer(language: str) -> Lexer | None:
     try:
-        return get_lexer_by_name(language, stripnl=False, ensurenl=False) if language else None
+        return get_lexer_by_name(_ALIASES.get(language, language), stripnl=False, ensurenl=False) if language else None
     except ClassNotFound:
         return None
 
