@@ -24,6 +24,7 @@ from markdown_it.utils import EnvType, OptionsDict
 
 from conversations.rendering import elements, maths
 from conversations.rendering.elements import Element, Outline
+from conversations.rendering.emphasis import emphasis_plugin
 from conversations.rendering.footnotes import footnotes_plugin
 from conversations.rendering.highlighting import LineHighlighter, language_of
 from conversations.rendering.links import REL, host_note, host_of, safe_link
@@ -47,7 +48,7 @@ def make_parser() -> MarkdownIt:
     )
     md.enable(["table", "strikethrough", "linkify"]).disable(["lheading", "html_block", "html_inline"])
     md.linkify.set({"fuzzy_link": False, "fuzzy_email": False, "fuzzy_ip": False})  # type: ignore[union-attr]
-    md.use(footnotes_plugin).use(maths_plugin)
+    md.use(footnotes_plugin).use(maths_plugin).use(emphasis_plugin)
     md.validateLink = safe_link  # type: ignore[method-assign]
     _replace(md, "paragraph", _keep_wide_spaces)
     for name, limit in (("list", _not_too_deep), ("blockquote", _not_too_deep), ("table", _not_too_wide)):
