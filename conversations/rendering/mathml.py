@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from html import unescape
-from xml.etree.ElementTree import Element, tostring
+from xml.etree.ElementTree import Element, SubElement, tostring
 
 from latex2mathml.converter import convert_to_element
 from markdown_it.common.utils import escapeHtml as escape
@@ -69,6 +69,7 @@ def _converted(source: str, *, display: str) -> str:
         if _is_left_over(element):
             raise ValueError(element.text)
         _adapt(element)
+    _break_lines(formula[0])
     for element in formula.iter():
         element.text = unescape(element.text) if element.text else element.text  # the converter leaves its entities
         element.tail = None
@@ -98,3 +99,18 @@ def _let_limits_move(element: Element) -> None:
     if element[0].text in _LIMITED or element[0].get("movablelimits") == "true":
         element.tag = _BELOW[element.tag]
         element[0].set("movablelimits", "true")
+
+
+def _break_lines(row: Element) -> None:
+    """Put the lines of a formula below each other: browsers do not break where they are told to."""
+    parts = list(row)
+    if not any(part.get("linebreak") for part in parts):
+        return
+    row[:] = []
+    table = SubElement(row, "mtable", {"displaystyle": "true"})
+    line = SubElement(SubElement(table, "mtr"), "mtd")
+    for part in parts:
+        if part.get("linebreak"):
+            line = SubElement(SubElement(table, "mtr"), "mtd")
+        else:
+            line.append(part)

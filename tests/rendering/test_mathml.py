@@ -20,6 +20,7 @@ CORPUS = {
     r"\begin{cases} x & y \\ u & v \end{cases}": '<mtd class="align-left"><mi>x</mi></mtd><mtd class="align-left">',
     r"\begin{dcases} x & y \end{dcases}": '<mtd class="align-left"><mi>x</mi></mtd><mtd class="align-left">',
     r"\begin{array}{rl} a & b \end{array}": '<mtd class="align-right"><mi>a</mi></mtd><mtd class="align-left">',
+    r"a \\ b": "<mtr><mtd><mi>a</mi></mtd></mtr><mtr><mtd><mi>b</mi></mtd></mtr></mtable>",
     r"\begin{pmatrix} a & b \end{pmatrix}": "<mtr><mtd><mi>a</mi></mtd><mtd><mi>b</mi></mtd></mtr>",
     r"\boxed{42}": '<mrow class="boxed"><mrow><mn>42</mn></mrow></mrow>',
     r"\cancel{x}": '<mrow class="cancel-up"><mrow><mi>x</mi></mrow></mrow>',
