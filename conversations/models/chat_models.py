@@ -95,7 +95,9 @@ class ChatModel(models.Model):
         try:
             _ = urlsplit(self.base_url).port
         except ValueError as error:
-            raise ValidationError({"base_url": gettext("This is not a complete address; check host and port.")}) from error
+            raise ValidationError(
+                {"base_url": gettext("This is not a complete address; check host and port.")}
+            ) from error
 
     @property
     def window(self) -> int:

@@ -34,7 +34,7 @@ class Reloading(Server):
         arguments = ["manage.py", "runserver", f"127.0.0.1:{self.port}"]
         return ["env", "-C", str(self.code), f"PYTHONPATH={self.code}", sys.executable, *arguments]
 
-    def works(self, said: str) -> bool:
+    def works(self, said: str) -> bool:  # noqa: ARG002 - it says nothing of a link
         return self._answers()
 
     def close(self) -> None:
