@@ -18,6 +18,7 @@ from conversations.asking.context import answer_text
 from conversations.asking.parameters import NAMES
 from conversations.models import Conversation, Job, Message
 from conversations.process import jobs
+from conversations.transfer import splitting
 from conversations.transfer.splitting import NotJson, Splitter, TooDeep, TooLong
 from tests.factories import make_conversation, make_model
 
@@ -524,6 +525,53 @@ def test_pieces_that_are_too_deep_or_too_long_are_named_and_passed_over():
     content = b'[{"a": [' + b'["x"],' * 5000 + b'1]}, {"b":' + b"[" * 9000 + b"]" * 9000 + b'}, {"c": 1}]'
     found = list(Splitter(20_000).split(content[start : start + 100] for start in range(0, len(content), 100)))
     assert [type(piece) for piece in found] == [TooLong, TooDeep, bytes]
+
+
+class Counted(bytes):
+    """Bytes that count how many of them are copied."""
+
+    copied = 0
+
+    def __getitem__(self, key):
+        found = super().__getitem__(key)
+        if isinstance(key, slice):
+            Counted.copied += len(found)
+        return found
+
+
+def copied_of(content: bytes, chunk: int) -> int:
+    """Return how many bytes the splitting of some content copies out of its view."""
+    Counted.copied = 0
+    splitter = Splitter(10**8)
+    list(splitter.split(content[start : start + chunk] for start in range(0, len(content), chunk)))
+    return Counted.copied
+
+
+@pytest.mark.parametrize("name", ["a", "conversations "])
+def test_splitting_takes_as_long_as_the_file_is(monkeypatch, name):
+    """Lists in one conversation, at any depth, are no reason to look at all before them again."""
+    monkeypatch.setattr(splitting, "bytes", Counted, raising=False)
+    small, large = (
+        copied_of(b'{"mapping":{},' + b",".join([f'"{name}":[[]]'.encode()] * count) + b"}", 10**6)
+        for count in (500, 5000)
+    )
+    assert large < 15 * small
+
+
+@pytest.mark.parametrize("piece", [b'"",', b"words ", b'"\\n"', b'\\"'])
+def test_no_part_of_a_file_is_looked_at_twice(piece):
+    """What comes in many chunks without a bracket, outside of strings and within one."""
+    splitter = Splitter(10**8)
+    left = []
+
+    def chunks():
+        for chunk in [b'[["', *[piece] * 50]:
+            left.append(len(splitter._buffer) - splitter._position)
+            yield chunk
+
+    with pytest.raises(NotJson):
+        list(splitter.split(chunks()))
+    assert left == [0] * 51
 
 
 @pytest.mark.parametrize("content", [b"", b"[", b"]", b"[{}] x", b"[{}][{}]", b'"x"', b'{"conversations":[{"a":"'])

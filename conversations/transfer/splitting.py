@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 DEEPEST = 100  # far more than any export has; Python's parser would give up at a thousand
-# Everything up to and with the next bracket outside of strings; possessive, so that it cannot run away.
-_NEXT = re.compile(rb'(?:[^"\[\]{}]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+([\[\]{}])', re.DOTALL)
-_LIST = re.compile(rb'"conversations"\s*:\s*\[\Z')
+LONGEST_HEADER = 1_000_000  # bytes; what is longer says nothing that anybody asks for
+# What is no bracket, with whole strings; possessive, so that it cannot run away.
+_PLAIN = re.compile(rb'(?:[^"\[\]{}]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+', re.DOTALL)
+_IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
+_NAMED = re.compile(rb'(?:\A|,)\s*+"conversations"\s*+:\s*+\Z')
 _BLANK = b" \t\r\n,"
 
 
@@ -41,7 +43,9 @@ class Splitter:
     longest: int
     header: dict[str, Any] = field(default_factory=dict)  # of an object: what comes before its list
     _buffer: bytearray = field(default_factory=bytearray)
-    _position: int = 0  # up to where the buffer has been looked at
+    _position: int = 0  # up to where the buffer has been looked at: no byte is looked at twice
+    _plain: int = 0  # behind the last bracket
+    _in_string: bool = False
     _start: int = 0  # where the piece being read begins
     _depth: int = 0
     _base: int = -1  # the depth of the list; -1 until it is found
@@ -55,20 +59,36 @@ class Splitter:
             self._buffer += chunk
             yield from self._scan()
             self._shorten()
-        if self._ended and not bytes(self._buffer[self._position :]).strip():
-            return
-        raise NotJson
+        if not self._ended:
+            raise NotJson
 
     def _scan(self) -> Iterator[Piece]:
         view = bytes(self._buffer)
-        while found := _NEXT.match(view, self._position):
+        while self._skip(view):
             if self._ended:
                 raise NotJson
-            self._position = found.end()
-            if found[1] in b"[{":
-                self._open(view, found[1])
+            begin, self._plain = self._plain, self._position + 1
+            self._position += 1
+            if view[self._position - 1] in b"[{":
+                self._open(view, begin)
             elif (piece := self._close(view)) is not None:
                 yield piece
+        if self._ended and view[self._plain :].strip():
+            raise NotJson
+
+    def _skip(self, view: bytes) -> bool:
+        """Go on to the next bracket outside of strings; False when what has been read ends before it."""
+        while self._position < len(view):
+            if self._in_string:
+                self._position = _IN_STRING.match(view, self._position).end()  # type: ignore[union-attr] # matches
+                if view[self._position : self._position + 1] != b'"':  # the end, perhaps in the middle of an escape
+                    return False
+                self._position, self._in_string = self._position + 1, False
+            self._position = _PLAIN.match(view, self._position).end()  # type: ignore[union-attr] # matches
+            if view[self._position : self._position + 1] != b'"':
+                return self._position < len(view)
+            self._position, self._in_string = self._position + 1, True
+        return False
 
     def _close(self, view: bytes) -> Piece | None:
         piece = None
@@ -83,25 +103,28 @@ class Splitter:
             self._listed = True
         return piece
 
-    def _open(self, view: bytes, token: bytes) -> None:
+    def _open(self, view: bytes, begin: int) -> None:
         if self._depth == self._base:
             self._start = self._position - 1
         self._depth += 1
-        if self._base < 0 and self._begins_list(view, token):
+        if self._base < 0 and self._depth <= 2 and self._begins_list(view, begin):  # noqa: PLR2004 - in an object
             self._base = self._depth
         elif self._depth > max(self._base, 0) + DEEPEST:
             self._bad = TooDeep()
 
-    def _begins_list(self, view: bytes, token: bytes) -> bool:
-        if token != b"[":
+    def _begins_list(self, view: bytes, begin: int) -> bool:
+        """Whether the bracket just read, which stands behind `begin`, begins the list of conversations."""
+        end = self._position - 1
+        if view[end : self._position] != b"[":
             return False
         if self._depth == 1:
-            return not view[: self._position - 1].strip(b"\xef\xbb\xbf" + _BLANK)
-        prefix = view[: self._position]
-        if self._depth != 2 or not _LIST.search(prefix):  # noqa: PLR2004 - in an object
+            return not view[begin:end].strip(b"\xef\xbb\xbf" + _BLANK)
+        if not _NAMED.search(view[begin:end]):
             return False
+        if self._position > LONGEST_HEADER:
+            return True
         try:
-            found = json.loads(prefix.decode("utf-8-sig") + "]}")
+            found = json.loads(view[: self._position].decode("utf-8-sig") + "]}")
         except (ValueError, RecursionError) as error:
             raise NotJson from error
         self.header = {name: value for name, value in found.items() if name != "conversations"}
@@ -120,4 +143,5 @@ class Splitter:
             raise TooLong
         del self._buffer[:keep]
         self._position -= keep
+        self._plain = max(0, self._plain - keep)
         self._start = max(0, self._start - keep)
