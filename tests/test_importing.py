@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import zipfile
@@ -18,7 +19,7 @@ from conversations.asking.context import answer_text
 from conversations.asking.parameters import NAMES
 from conversations.models import Conversation, Job, Message
 from conversations.process import jobs
-from conversations.transfer import splitting
+from conversations.transfer import archives, importing, sources, splitting
 from conversations.transfer.splitting import NotJson, Splitter, TooDeep, TooLong
 from tests.factories import make_conversation, make_model
 
@@ -433,6 +434,80 @@ def test_work_that_kills_its_process_is_given_up(user):
     job.refresh_from_db()
     assert job.status == "failed"
     assert "several times" in job.error_message
+
+
+class Killed(BaseException):
+    """As good as a kill: nothing behind it runs."""
+
+
+def claims_until_given_up(job: Job) -> list[int]:
+    """Work on a job whenever its lease has run out, while that kills the process; return its claims."""
+    seen = []
+    while Job.objects.get(pk=job.pk).is_unfinished and len(seen) < 10:
+        Job.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+        with contextlib.suppress(Killed):
+            jobs.run(job.pk)
+        seen.append(Job.objects.get(pk=job.pk).claims)
+    return seen
+
+
+def test_an_import_that_kills_its_process_behind_some_pieces_is_given_up(user, monkeypatch):
+    from conversations.transfer.storing import Importer
+
+    job = turns.start_import(user, ContentFile(json.dumps(many(4)).encode(), "export"))
+    real = Importer.import_piece
+
+    def dying(self, number, piece):
+        if number == 4:
+            raise Killed
+        return real(self, number, piece)
+
+    monkeypatch.setattr(Importer, "import_piece", dying)
+    monkeypatch.setattr(jobs, "NOTE_SECONDS", 0)
+    assert claims_until_given_up(job) == [0, 1, 2, 3, 4]  # the first has brought something
+    assert Job.objects.get().status == "failed"
+    assert user.conversations.count() == 3
+
+
+def test_an_export_that_kills_its_process_behind_some_pieces_is_given_up(user, monkeypatch):
+    """Nothing is kept of it, so however far it came is no reason to try for ever."""
+    for number in range(3):
+        make_conversation(user, title=f"Number {number}")
+    job = turns.start_export(user, form="markdown")
+    real = archives.as_text
+
+    def dying(conversation, form, **fields):
+        if conversation.title == "Number 2":
+            raise Killed
+        return real(conversation, form, **fields)
+
+    monkeypatch.setattr(archives, "as_text", dying)
+    monkeypatch.setattr(jobs, "NOTE_SECONDS", 0)
+    assert claims_until_given_up(job) == [1, 2, 3, 4]
+    assert Job.objects.get().status == "failed"
+
+
+def test_being_told_to_end_is_no_failure_of_an_export(user):
+    make_conversation(user)
+    job = turns.start_export(user, form="markdown")
+    jobs.drain()
+    try:
+        for _ in range(jobs.MOST_CLAIMS + 1):
+            jobs.run(job.pk)
+    finally:
+        jobs.open_up()
+    jobs.run(job.pk)
+    assert Job.objects.get().status == "completed"
+
+
+def test_reading_a_large_file_goes_on_holding_the_lease(user, settings, monkeypatch):
+    """Also when it is one conversation alone, or has none for a long time."""
+    monkeypatch.setattr(sources, "CHUNK_BYTES", 1000)
+    job = turns.start_import(user, ContentFile(json.dumps([chatgpt(more="x" * 20_000)]).encode(), "export"))
+    told = []
+    importing.import_file(job, lambda done, total: told.append((done, total)))
+    assert told.count((0, None)) > 20  # while it was counted
+    assert told.count((0, 1)) > 20  # and while it was imported
 
 
 def test_a_process_that_ends_gives_its_job_back(user):

@@ -1,8 +1,8 @@
 """Slow work for users: imports, exports, the erasure of an account. A row in the database, worked on in threads.
 
-Whoever claims a job holds a lease and renews it with each piece that is done and committed. When its process dies, or
-is about to end, the upkeep of some process takes the job up and goes on behind the last piece. Work that kills its
-process again and again is given up.
+Whoever claims a job holds a lease and renews it while it reads, and with each piece that is done and committed. When
+its process dies, or is about to end, the upkeep of some process takes the job up and goes on behind the last piece (an
+export begins anew). Work that kills its process again and again is given up.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from conversations.transfer.sources import NothingThere
 
 logger = logging.getLogger(__name__)
 
-MOST_CLAIMS = 3  # without a piece of progress
+MOST_CLAIMS = 3  # without a piece that nobody had done before; of an export in all
 HELD_SECONDS = 600.0  # until an erasure that a legal hold keeps up is tried again
 KEPT_FILES = timedelta(days=1)
 KEPT_JOBS = timedelta(days=30)
@@ -89,7 +89,7 @@ def run(job_id: uuid.UUID) -> None:
         try:
             _perform(job)
         except Stopping:
-            Job.objects.filter(pk=job_id, status=Job.Status.RUNNING).update(lease_expires_at=Now())
+            Job.objects.filter(pk=job_id, status=Job.Status.RUNNING).update(claims=0, lease_expires_at=Now())
         except NothingThere as problem:
             _finish(job, Job.Status.FAILED, str(problem))
 
@@ -156,11 +156,16 @@ def _finish(job: Job, status: str, sentence: str = "") -> None:
 
 
 class _Progress:
-    """Notes how far a job is, renews its lease, and stops it when this process is about to end. Raises `Stopping`."""
+    """Notes how far a job is, renews its lease, and stops it when this process is about to end. Raises `Stopping`.
+
+    A job that comes further than anybody before has not been claimed in vain. Of an export nothing is kept when its
+    process dies: that it came so far says nothing.
+    """
 
     def __init__(self, job: Job) -> None:
         self._rows = Job.objects.filter(pk=job.pk)
         self._noted = 0.0
+        self._before = job.done if job.kind == Job.Kind.IMPORT else None
 
     def __call__(self, done: int, total: int | None) -> None:
         if _stopping.is_set():
@@ -169,6 +174,6 @@ class _Progress:
             return
         self._noted = time.monotonic()
         lease = Now() + timedelta(seconds=settings.JOB_LEASE_SECONDS)
-        claims = {"claims": 0} if done else {}
+        claims = {"claims": 0} if self._before is not None and done > self._before else {}
         if not self._rows.update(done=done, total=total, lease_expires_at=lease, **claims):
             raise Stopping  # the account was deleted meanwhile

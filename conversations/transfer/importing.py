@@ -21,11 +21,11 @@ Progress = Callable[[int, int | None], None]  # pieces that are done, and of how
 def import_file(job: Job, progress: Progress) -> None:
     """Import what is in the job's file. Raises `NothingThere`, also when nothing of it could be imported."""
     with _opened(job) as file, _opened(job) as beside:  # one is read from beginning to end, the other anywhere
-        total = _count(file, progress)
         done = set(job.results.values_list("number", flat=True))
+        total = _count(file, lambda: progress(len(done), None))
         progress(len(done), total)
         importer = Importer(job, Enclosures(beside))
-        for number, piece in enumerate(pieces(file), start=1):
+        for number, piece in enumerate(pieces(file, lambda: progress(len(done), total)), start=1):
             if number not in done:
                 importer.import_piece(number, piece)
                 done.add(number)
@@ -35,13 +35,11 @@ def import_file(job: Job, progress: Progress) -> None:
         raise NothingThere(gettext("Nothing in this file could be imported. Each conversation has its reason below."))
 
 
-def _count(file: IO[bytes], progress: Progress) -> int:
+def _count(file: IO[bytes], reading: Callable[[], None]) -> int:
     """Read the file once, to the end: what is broken is said before anything is imported."""
     total = 0
-    for _piece in pieces(file):
+    for _piece in pieces(file, reading):
         total += 1
-        if total % 100 == 0:
-            progress(0, None)
         if total > MOST_CONVERSATIONS:
             limit = f"{MOST_CONVERSATIONS:,}"
             raise NothingThere(gettext("There are more than %(limit)s conversations in this file.") % {"limit": limit})

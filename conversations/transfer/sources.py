@@ -12,7 +12,7 @@ import logging
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import IO, Any
@@ -39,15 +39,19 @@ class NothingThere(Exception):
     """The file as a whole cannot be imported; `str()` is the sentence that says why, and what was expected."""
 
 
-def pieces(file: IO[bytes]) -> Iterator[Piece]:
-    """Yield the conversations in a file, as JSON, or why one cannot be read. Raises `NothingThere`."""
+def pieces(file: IO[bytes], reading: Callable[[], None]) -> Iterator[Piece]:
+    """Yield the conversations in a file, as JSON, or why one cannot be read. Raises `NothingThere`.
+
+    `reading` is called with each megabyte: it may be long until the next conversation, or the last.
+    """
     file.seek(0)
     is_archive = file.read(2) == b"PK"
     file.seek(0)
+    counted = _Counted(reading)
     if is_archive:
-        yield from _from_archive(file)
+        yield from _from_archive(file, counted)
     else:
-        yield from _split(_counted(iter(lambda: file.read(CHUNK_BYTES), b""), [0]))
+        yield from _split(counted.chunks(iter(lambda: file.read(CHUNK_BYTES), b"")))
 
 
 class Enclosures:
@@ -121,7 +125,7 @@ def _origin(document: dict[str, Any], prefix: str) -> str:
     return f"{prefix}sha256:{digest}"
 
 
-def _from_archive(file: IO[bytes]) -> Iterator[Piece]:
+def _from_archive(file: IO[bytes], counted: _Counted) -> Iterator[Piece]:
     try:
         archive = zipfile.ZipFile(file)
     except _BROKEN:
@@ -138,9 +142,8 @@ def _from_archive(file: IO[bytes]) -> Iterator[Piece]:
                     "There is no conversations.json in this zip file: expected is an export of Stillwater or ChatGPT."
                 )
             )
-        read = [0]
         for info in sorted(chosen[:MOST_FILES], key=lambda info: info.filename):
-            yield from _split(_counted(_member(archive, info), read))
+            yield from _split(counted.chunks(_member(archive, info)))
 
 
 def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
@@ -154,13 +157,21 @@ def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Iterator[bytes]:
         raise NothingThere(gettext("This zip file is damaged: download it again.")) from None
 
 
-def _counted(chunks: Iterator[bytes], read: list[int]) -> Iterator[bytes]:
-    for chunk in chunks:
-        read[0] += len(chunk)
-        if read[0] > settings.IMPORT_UNPACKED_BYTES:
-            sentence = gettext("There is more than %(size)s MB of text in this file: too much at once.")
-            raise NothingThere(sentence % {"size": settings.IMPORT_UNPACKED_BYTES // 10**6})
-        yield chunk
+class _Counted:
+    """Counts what is read, over all files of an archive, and tells that it goes on."""
+
+    def __init__(self, reading: Callable[[], None]) -> None:
+        self._reading = reading
+        self._read = 0
+
+    def chunks(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self._read += len(chunk)
+            if self._read > settings.IMPORT_UNPACKED_BYTES:
+                sentence = gettext("There is more than %(size)s MB of text in this file: too much at once.")
+                raise NothingThere(sentence % {"size": settings.IMPORT_UNPACKED_BYTES // 10**6})
+            self._reading()
+            yield chunk
 
 
 def _split(chunks: Iterator[bytes]) -> Iterator[Piece]:
