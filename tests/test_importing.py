@@ -20,7 +20,7 @@ from conversations.asking.parameters import NAMES
 from conversations.models import Conversation, Job, Message
 from conversations.process import jobs
 from conversations.transfer import archives, importing, sources, splitting
-from conversations.transfer.splitting import NotJson, Splitter, TooDeep, TooLong
+from conversations.transfer.splitting import NotJson, Splitter, TooDeep, TooLong, has_more_values
 from tests.factories import make_conversation, make_model
 
 pytestmark = pytest.mark.django_db
@@ -323,6 +323,20 @@ def test_a_conversation_that_is_too_large_fails_alone(user, settings):
     job = make_import(user, [huge, chatgpt()])
     assert outcome(job) == ["failed", "imported"]
     assert "larger than" in job.results.first().detail
+
+
+def test_a_conversation_of_countless_values_fails_alone_and_is_never_built(user, monkeypatch):
+    """Small in bytes, it would take a hundred times as much memory."""
+    monkeypatch.setattr(sources, "MOST_VALUES", 1000)
+    built = []
+    real = json.loads
+    monkeypatch.setattr(json, "loads", lambda text, **named: built.append(len(text)) or real(text, **named))
+    content = json.dumps([chatgpt("Many", more=[[]] * 1000), chatgpt("Words", "22222222-22", more="," * 5000)]).encode()
+    job = make_import(user, content)
+    assert outcome(job) == ["failed", "imported"]
+    assert job.results.get(number=1).detail == "It has more than 1,000 values."
+    assert max(built) < len(content) - 4000
+    assert user.conversations.get().title == "Words"
 
 
 def test_hostile_strings_stay_strings(user, client):
@@ -647,6 +661,15 @@ def test_no_part_of_a_file_is_looked_at_twice(piece):
     with pytest.raises(NotJson):
         list(splitter.split(chunks()))
     assert left == [0] * 51
+
+
+@pytest.mark.parametrize(
+    ("piece", "count"),
+    [(b"{}", 1), (b'{"a": [], "b": {}}', 4), (b"[[],[],[1,2]]", 7), (b'["a,[{\\",", "[[,,", "{\\\\"]', 3)],
+)
+def test_values_of_a_piece_are_counted_outside_of_strings(piece, count):
+    assert has_more_values(piece, count - 1)
+    assert not has_more_values(piece, count)
 
 
 @pytest.mark.parametrize("content", [b"", b"[", b"]", b"[{}] x", b"[{}][{}]", b'"x"', b'{"conversations":[{"a":"'])

@@ -22,12 +22,13 @@ from django.utils.translation import gettext
 
 from conversations.transfer import chatgpt, ours
 from conversations.transfer.documents import FORMAT, VERSION
-from conversations.transfer.splitting import NotJson, Piece, Splitter, TooDeep, TooLong
+from conversations.transfer.splitting import NotJson, Piece, Splitter, TooDeep, TooLong, has_more_values
 from conversations.transfer.trees import NotImported, Tree, text
 
 logger = logging.getLogger(__name__)
 
 CHUNK_BYTES = 1_048_576
+MOST_VALUES = 2_000_000  # of one conversation: Python makes 200 MB of these at most, beside what its texts take
 MOST_MEMBERS = 200_000  # an export has a file for each picture
 MOST_FILES = 5_000  # with conversations
 _CONVERSATIONS = re.compile(r"conversations([-_ ].*)?\.json", re.IGNORECASE)
@@ -90,6 +91,8 @@ def tree_of(piece: Piece) -> Tree:
         raise NotImported(
             gettext("It is larger than %(size)s MB.") % {"size": settings.IMPORT_CONVERSATION_BYTES // 10**6}
         )
+    if isinstance(piece, bytes) and has_more_values(piece, MOST_VALUES):
+        raise NotImported(gettext("It has more than %(limit)s values.") % {"limit": f"{MOST_VALUES:,}"})
     try:
         document = json.loads(piece.decode("utf-8-sig")) if isinstance(piece, bytes) else None
     except (ValueError, RecursionError):

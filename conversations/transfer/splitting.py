@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 DEEPEST = 100  # far more than any export has; Python's parser would give up at a thousand
@@ -19,6 +20,8 @@ _PLAIN = re.compile(rb'(?:[^"\[\]{}]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+', re.DOTAL
 _IN_STRING = re.compile(rb'[^"\\]*+(?:\\.[^"\\]*+)*+', re.DOTALL)
 _NAMED = re.compile(rb'(?:\A|,)\s*+"conversations"\s*+:\s*+\Z')
 _BLANK = b" \t\r\n,"
+# Up to and with the next sign that a value may stand behind, outside of strings; it matches wherever one ended.
+_VALUE = re.compile(rb'(?:[^",\[{]++|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+(?:([,\[{])|\Z)', re.DOTALL)
 
 
 class NotJson(ValueError):
@@ -34,6 +37,13 @@ class TooLong(ValueError):
 
 
 Piece = bytes | ValueError
+
+
+def has_more_values(piece: bytes, most: int) -> bool:
+    """Whether there are more values in a piece than that: each costs far more memory than its bytes say."""
+    if sum(map(piece.count, (b",", b"[", b"{"))) <= most:
+        return False  # even with those in strings
+    return any(found[1] for found in islice(_VALUE.finditer(piece), most, None))
 
 
 @dataclass(slots=True)
