@@ -55,6 +55,7 @@ def one_of(messages: list, models: list):
         message=random.choice(messages),
         model=random.choice(models),
         status=status,
+        epoch=1,
         error_code="cut" if status == "failed" else "",
         arm=random.choice(["steady", "fast"]),
         created_at=ended_at - timedelta(seconds=12),

@@ -46,6 +46,7 @@ def make_turn(
     message = Message.objects.create(conversation=conversation, parent=user_message, role="assistant")
     output = [{"kind": "text", "text": answer, "from_ms": 0, "to_ms": 100}] if answer else []
     values = {"status": "completed", "finish_reason": "stop", "output": output, "model": conversation.model, **fields}
+    values.setdefault("epoch", 0 if values["status"] == "queued" else 1)
     generation = Generation.objects.create(message=message, **values)
     conversation.active_leaf = message
     conversation.save()

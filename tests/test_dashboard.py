@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import uuid
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from xml.etree import ElementTree as ET
@@ -10,6 +12,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Permission
+from django.core.files.base import ContentFile
 from django.db import connection
 from django.template.loader import render_to_string
 from django.test import RequestFactory
@@ -17,9 +20,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from conversations import turns
 from conversations.admin.charts import Series, bars, figure, lines
 from conversations.measuring import figures
-from conversations.models import ActiveUser, Generation, HourlyFigures
+from conversations.models import ActiveUser, Conversation, Generation, HourlyFigures
+from conversations.process import jobs
 from tests.factories import make_conversation, make_model, make_turn, make_user
 
 HOUR = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -106,6 +111,55 @@ def test_sums_go_when_they_are_old_and_active_users_with_their_account(user):
     assert HourlyFigures.objects.count() == 1
     user.delete()
     assert ActiveUser.objects.count() == 0
+
+
+def imported(user, ended_at: str) -> Conversation:
+    """A conversation out of a file that says what somebody likes."""
+    answer = {"status": "completed", "ended_at": ended_at, "cost": "9999999", "input_tokens": 2**31 - 1}
+    messages = [
+        {"id": 1, "role": "user", "text": "Why?"},
+        {"id": 2, "parent": 1, "role": "assistant", "generations": [answer]},
+    ]
+    document = {"id": "imported-1", "title": "From elsewhere", "updated_at": ended_at, "messages": messages}
+    job = turns.start_import(user, ContentFile(json.dumps([document]).encode(), "export"))
+    jobs.run(job.pk)
+    return user.conversations.get(origin="imported-1")
+
+
+@pytest.mark.parametrize("ended_at", [HOUR.isoformat(), "2099-01-01T00:30:00+00:00"])
+def test_what_was_imported_is_in_no_sum(user, stranger, ended_at):
+    """Whatever it says of itself, and what is written here is summed up as before."""
+    imported(user, ended_at)
+    figures.roll_up()
+    assert not HourlyFigures.objects.exists()
+    assert not ActiveUser.objects.exists()
+    ended(make_conversation(stranger))
+    figures.roll_up()
+    figures.roll_up()
+    assert [row.cost for row in figures.lately()] == [Decimal("0.25")]
+
+
+def test_what_was_imported_is_not_from_the_future(user):
+    """So that a rule of retention finds it, whatever it says."""
+    conversation = imported(user, "2099-01-01T00:30:00+00:00")
+    row = Generation.objects.get()
+    assert {conversation.updated_at, row.ended_at} == {timezone.now()}
+
+
+def test_a_copy_is_in_no_sum(user):
+    generation = ended(make_conversation(user))
+    turns.fork(generation.message, request_key=uuid.uuid4())
+    assert Generation.objects.count() == 2
+    figures.roll_up()
+    assert HourlyFigures.objects.get().completed == 1
+
+
+def test_sums_of_hours_to_come_hold_up_nothing(user):
+    """As an import could once leave them."""
+    HourlyFigures.objects.create(starts_at=datetime(2099, 1, 1, tzinfo=UTC))
+    ended(make_conversation(user), minutes_ago=180)
+    figures.roll_up()
+    assert HourlyFigures.objects.get().starts_at == HOUR - timedelta(hours=3)
 
 
 def test_quantiles_lie_within_their_class():

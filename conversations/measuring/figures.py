@@ -2,7 +2,8 @@
 
 `roll_up` is called now and then: it writes the sums of the current hour and of the one before it anew, and catches up
 with what ended while nobody did. Everything is counted by the database over the index of ends; generations are never
-read into this process, and outputs not at all. A dashboard reads the sums alone, however many generations there are.
+read into this process, and outputs not at all. What was imported or copied is not counted: nobody wrote it here. A
+dashboard reads the sums alone, however many generations there are.
 """
 
 from __future__ import annotations
@@ -60,21 +61,23 @@ def roll_up(most_seconds: float = MOST_SECONDS) -> None:
         hour = found + HOUR
         if time.monotonic() > until:
             return
-    oldest = timezone.now() - timedelta(days=KEPT_DAYS)
-    HourlyFigures.objects.filter(starts_at__lt=oldest).delete()
+    now = timezone.now()
+    oldest = now - timedelta(days=KEPT_DAYS)
+    HourlyFigures.objects.filter(Q(starts_at__lt=oldest) | Q(starts_at__gt=now + HOUR)).delete()
     ActiveUser.objects.filter(starts_at__lt=oldest).delete()
 
 
 def _first_hour() -> datetime:
     """Return the hour before the last that has sums: what ended in its last moments may have come after them."""
-    newest = HourlyFigures.objects.order_by("-starts_at").values_list("starts_at", flat=True).first()
+    begun = HourlyFigures.objects.filter(starts_at__lte=timezone.now())  # a clock may have been wrong
+    newest = begun.order_by("-starts_at").values_list("starts_at", flat=True).first()
     if newest is None:
         return _hour_of(timezone.now() - timedelta(days=BACK_DAYS))
     return newest - HOUR
 
 
 def _next_hour(since: datetime) -> datetime | None:
-    rows = Generation.objects.filter(ended_at__gte=since).order_by("ended_at")
+    rows = Generation.objects.written_here().filter(ended_at__gte=since).order_by("ended_at")
     ended_at = rows.values_list("ended_at", flat=True).first()
     return _hour_of(ended_at) if ended_at is not None else None
 
@@ -84,7 +87,7 @@ def _hour_of(moment: datetime) -> datetime:
 
 
 def _sum_up(hour: datetime) -> None:
-    rows = Generation.objects.filter(ended_at__gte=hour, ended_at__lt=hour + HOUR)
+    rows = Generation.objects.written_here().filter(ended_at__gte=hour, ended_at__lt=hour + HOUR)
     errors: defaultdict[tuple[str, str], dict[str, int]] = defaultdict(dict)
     for row in rows.exclude(error_code="").order_by().values(*KEYS, "error_code").annotate(count=Count("pk")):
         errors[row["model__label"] or "", row["arm"]][row["error_code"]] = row["count"]

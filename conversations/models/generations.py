@@ -22,6 +22,10 @@ Parts = list[dict[str, Any]]
 class GenerationQuerySet(models.QuerySet["Generation"]):
     """Leases are compared with the database's clock alone: the clocks of the machines may differ."""
 
+    def written_here(self) -> Self:
+        """Those that were claimed: not what users have imported, who can write there what they like, and no copies."""
+        return self.filter(epoch__gt=0)
+
     def active(self) -> Self:
         """Those that have not ended."""
         return self.not_completed().filter(status__in=Generation.ACTIVE)
@@ -60,9 +64,10 @@ class GenerationQuerySet(models.QuerySet["Generation"]):
 class Generation(models.Model):
     """One attempt by a model to write, or to continue, one assistant message.
 
-    `epoch` is the fencing number: a writer that holds an older one cannot write. `output` is the ordered list of typed
-    parts `{"kind": "text" | "reasoning", "text": str, "ms": int}` (`ms`: how long the part took to arrive) once the
-    generation has ended; while it runs, its text is in `Delta` rows. `timeline` is a list of `[ms, characters]`.
+    `epoch` is the fencing number: a writer that holds an older one cannot write. At 0 nobody here has written it: it
+    waits, was imported, or is a copy. `output` is the ordered list of typed parts `{"kind": "text" | "reasoning",
+    "text": str, "ms": int}` (`ms`: how long the part took to arrive) once the generation has ended; while it runs, its
+    text is in `Delta` rows. `timeline` is a list of `[ms, characters]`.
     """
 
     class Kind(models.TextChoices):

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext, ngettext
 
@@ -90,7 +91,7 @@ def line(value: Any, longest: int) -> str:
 
 
 def moment(value: Any) -> datetime | None:
-    """Return a time from ISO 8601 or from seconds since 1970; None for anything else."""
+    """Return a time from ISO 8601 or from seconds since 1970, or now for one to come; None for anything else."""
     try:
         if isinstance(value, str):
             found = parse_datetime(value)
@@ -102,7 +103,8 @@ def moment(value: Any) -> datetime | None:
         return None
     if found is None or found.year not in _YEARS:
         return None
-    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+    found = found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+    return min(found, timezone.now())
 
 
 def number(value: Any, largest: int = LARGEST_NUMBER) -> int | None:

@@ -16,7 +16,7 @@ from conversations.search import index_conversation, index_messages
 from conversations.turns.attachments import copy_attachments
 from conversations.turns.base import AnswerRunning, TurnRefused, locked
 
-NOT_COPIED = {"input_tokens": None, "output_tokens": None, "cost": None}  # what was spent was spent once
+NOT_COPIED = {"input_tokens": None, "output_tokens": None, "cost": None, "epoch": 0}  # what was spent was spent once
 BATCH = 200
 
 

@@ -33,7 +33,7 @@ for number in range(400):
     status = random.choices(["completed", "stopped", "interrupted", "failed"], [85, 8, 4, 3])[0]
     first = random.lognormvariate(6, 0.8)
     Generation.objects.create(
-        message=message, model=random.choice(models), status=status, arm=random.choice(["steady", "fast"]),
+        message=message, epoch=1, model=random.choice(models), status=status, arm=random.choice(["steady", "fast"]),
         created_at=at - timedelta(seconds=12), started_at=at - timedelta(seconds=12), ended_at=at,
         time_to_first_token_ms=first, painted_ms=first + 80, input_tokens=300, output_tokens=400,
         cost=Decimal("0.0123"), error_code=random.choice(["cut", "overloaded"]) if status == "failed" else "",
