@@ -11,15 +11,16 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection
 from django.urls import reverse
 from django.utils import timezone
 
 from conversations import turns
 from conversations.asking.context import answer_text
 from conversations.asking.parameters import NAMES
-from conversations.models import Conversation, Job, Message
+from conversations.models import Conversation, Job, Message, SearchEntry
 from conversations.process import jobs
-from conversations.transfer import archives, importing, sources, splitting
+from conversations.transfer import archives, importing, sources, splitting, storing
 from conversations.transfer.splitting import NotJson, Splitter, TooDeep, TooLong, has_more_values
 from tests.factories import make_conversation, make_model
 
@@ -439,6 +440,46 @@ def test_an_import_that_died_goes_on_without_doubles(user, monkeypatch):
     assert (job.status, job.done, job.total) == ("completed", 8, 8)
     assert outcome(job) == ["imported"] * 8
     assert user.conversations.count() == 8
+
+
+@pytest.mark.django_db(transaction=True)
+def test_words_are_made_and_written_while_others_may_write(user, monkeypatch):
+    """A long conversation locks the database for no longer than a piece of it takes."""
+    from conversations.search import index
+
+    locked, pieces = [], []
+    real_words, real_store = index.words, type(index.index()).store
+    monkeypatch.setattr(index, "words", lambda text: locked.append(connection.in_atomic_block) or real_words(text))
+
+    def store(self, entries):
+        pieces.append(len(entries))
+        real_store(self, entries)
+
+    monkeypatch.setattr(type(index.index()), "store", store)
+    monkeypatch.setattr(index, "MOST_CHARACTERS", 500)
+    mapping = {str(n): node("user", f"word{n} " * 150, str(n - 1) if n else None) for n in range(10)}
+    job = make_import(user, [chatgpt(mapping=mapping, current_node="9")])
+    assert outcome(job) == ["imported"]
+    assert len(locked) == 11
+    assert not any(locked[1:])  # all but the title
+    assert pieces == [1] * 11
+
+
+def test_an_import_that_died_before_its_index_is_found(user, monkeypatch):
+    job = turns.start_import(user, ContentFile(json.dumps(many(2)).encode(), "export"))
+
+    def dying(conversation):
+        raise Killed
+
+    monkeypatch.setattr(storing, "index_conversation", dying)
+    with pytest.raises(Killed):
+        jobs.run(job.pk)
+    monkeypatch.undo()
+    Job.objects.update(lease_expires_at=timezone.now() - timedelta(seconds=1))
+    jobs.run(job.pk)
+    assert set(SearchEntry.objects.values_list("message", flat=True)) >= set(
+        Message.objects.values_list("pk", flat=True)
+    )
 
 
 def test_work_that_kills_its_process_is_given_up(user):

@@ -6,7 +6,7 @@ Deleting needs no call: entries go with their messages and conversations, and th
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import timedelta
 
 from django.db import connection, transaction
@@ -19,6 +19,7 @@ from conversations.search.sqlite import SqliteIndex
 from conversations.search.words import words
 
 BATCH = 200
+MOST_CHARACTERS = 300_000  # that are indexed in one transaction, or one message
 MISSED_WITHIN = timedelta(hours=1)
 READABLE = (Message.Role.USER, Message.Role.ASSISTANT)
 
@@ -33,25 +34,44 @@ def index() -> Index:
 def index_messages(messages: Collection[Message]) -> None:
     """Let messages be found by what they say now; those of temporary conversations by nothing.
 
-    Answers come with their generations, or these are read one by one. Five queries, however many messages.
+    Answers come with their generations, or these are read one by one. Five queries for as many messages as are short;
+    what is said in long ones is put into words before anything is locked, and written piece by piece.
     """
     rows = Conversation.objects.filter(pk__in={message.conversation_id for message in messages}, temporary=False)
     owners = dict(rows.values_list("pk", "owner_id"))
     told = {m.pk: m for m in messages if m.conversation_id in owners and m.role in READABLE}
-    if not told:
-        return
-    with transaction.atomic():
-        known = set(SearchEntry.objects.filter(message__in=told).values_list("message", flat=True))
-        SearchEntry.objects.bulk_create(
-            [
-                SearchEntry(owner_id=owners[m.conversation_id], conversation_id=m.conversation_id, message_id=pk)
-                for pk, m in sorted(told.items())
-                if pk not in known
-            ],
-            ignore_conflicts=True,
-        )
-        entries = SearchEntry.objects.filter(message__in=told)
-        index().store([(entry, words(text_of(told[entry.message_id]))) for entry in entries])  # type: ignore[index]
+    for piece in _in_words(told[pk] for pk in sorted(told)):
+        _write(piece, told, owners)
+
+
+def _in_words(messages: Iterable[Message]) -> Iterator[dict[uuid.UUID, list[str]]]:
+    """Yield the words of messages by their ids, of so many at once as others wait for without noticing."""
+    piece: dict[uuid.UUID, list[str]] = {}
+    size = 0
+    for message in messages:
+        text = text_of(message)
+        piece[message.pk] = words(text)
+        size += len(text)
+        if size > MOST_CHARACTERS:
+            yield piece
+            piece, size = {}, 0
+    if piece:
+        yield piece
+
+
+@transaction.atomic
+def _write(piece: dict[uuid.UUID, list[str]], told: dict[uuid.UUID, Message], owners: dict[uuid.UUID, int]) -> None:
+    known = set(SearchEntry.objects.filter(message__in=piece).values_list("message", flat=True))
+    fresh = [told[pk] for pk in piece if pk not in known]
+    SearchEntry.objects.bulk_create(
+        [
+            SearchEntry(owner_id=owners[m.conversation_id], conversation_id=m.conversation_id, message_id=m.pk)
+            for m in fresh
+        ],
+        ignore_conflicts=True,
+    )
+    entries = SearchEntry.objects.filter(message__in=piece)
+    index().store([(entry, piece[entry.message_id]) for entry in entries])  # type: ignore[index]
 
 
 def index_titles(conversation_ids: Iterable[uuid.UUID]) -> None:

@@ -25,6 +25,7 @@ def import_file(job: Job, progress: Progress) -> None:
         total = _count(file, lambda: progress(len(done), None))
         progress(len(done), total)
         importer = Importer(job, Enclosures(beside))
+        importer.index_last()
         for number, piece in enumerate(pieces(file, lambda: progress(len(done), total)), start=1):
             if number not in done:
                 importer.import_piece(number, piece)

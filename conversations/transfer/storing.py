@@ -58,11 +58,18 @@ class Importer:
             return self._note(number, status, title_of(piece), str(problem))
         try:
             with transaction.atomic():
-                return self._import_tree(number, tree)
+                result = self._import_tree(number, tree)
         except IntegrityError:  # another import has brought the same conversation a moment ago
             if (known := self._known(tree.origin)) is None:
                 raise
             return self._note_known(number, known)
+        _index(result)  # now that nobody waits for it
+        return result
+
+    def index_last(self) -> None:
+        """Index what was imported last: whoever did that may have died just behind it."""
+        if (last := self.job.results.order_by("-number").first()) is not None:
+            _index(last)
 
     def _import_tree(self, number: int, tree: Tree) -> JobResult:
         if (known := self._known(tree.origin)) is not None:
@@ -108,7 +115,6 @@ class Importer:
         conversation.active_leaf = messages[tree.active] if tree.active is not None else messages[-1]
         conversation.save(update_fields=["active_leaf"])
         conversation.tags.set(_tags(self.job.owner, tree.tags))
-        index_conversation(conversation)
         return conversation
 
     def _messages(self, conversation: Conversation, tree: Tree, at: datetime) -> list[Message]:
@@ -155,6 +161,11 @@ class Importer:
 
     def _model(self, named: tuple[str, str]) -> ChatModel | None:
         return self.models.get(named) or self.models.get((named[0], ""))
+
+
+def _index(result: JobResult) -> None:
+    if result.status == Status.IMPORTED and result.conversation is not None:
+        index_conversation(result.conversation)
 
 
 def _feedback(message: Message, owner: User, fields: dict[str, Any]) -> Feedback:
