@@ -37,6 +37,14 @@ def branch(leaf: Message | None) -> list[Message]:
     return messages_at(upward(leaf.pk)[::-1]) if leaf is not None else []
 
 
+def said(leaf: Message | None) -> list[Message]:
+    """Return what a model is told of a branch: what its owner can read, too.
+
+    Messages of a system or a tool are shown nowhere; such came in by imports, from files that anybody may have made.
+    """
+    return [message for message in branch(leaf) if message.role in {Message.Role.USER, Message.Role.ASSISTANT}]
+
+
 def messages_at(ids: Sequence[uuid.UUID]) -> list[Message]:
     """Return messages in the order of their ids here, with their generations; those that are gone are left out."""
     generations = Generation.objects.defer("timeline").select_related("model", "instead_of")
@@ -91,7 +99,7 @@ def plan_for(generation: Generation, written: str = "", *, window: int | None = 
     window = min(known, window or known)
     partial = (answer_text(message, generation) if generation.kind == Generation.Kind.CONTINUE else "") + written
     system = message.conversation.system_prompt
-    earlier = with_attachments(branch(message.parent))
+    earlier = with_attachments(said(message.parent))
     fixed = sum(estimate(text) + MESSAGE_TOKENS for text in (system, partial, *_instructed(generation)) if text)
     parameters = _parameters(generation)
     sizes = [(row.role == Message.Role.USER, message_tokens(row, sees=sees)) for row in earlier]

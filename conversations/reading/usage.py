@@ -12,7 +12,7 @@ from django.db.models import Sum
 from django.utils.formats import number_format
 
 from conversations.asking.budget import reserve
-from conversations.asking.context import branch, message_tokens, with_attachments
+from conversations.asking.context import message_tokens, said, with_attachments
 from conversations.models import ChatModel, Conversation, Generation, Message
 from conversations.providers.tokens import BYTES_A_TOKEN, MESSAGE_TOKENS, estimate
 
@@ -81,7 +81,7 @@ def used_tokens(conversation: Conversation, *, sees: bool) -> int:
     tokens = _counted(counted.get(before.pk)) if before is not None else None
     if before is not None and leaf.parent is not None and tokens is not None:
         return tokens + message_tokens(leaf.parent, sees=sees) + message_tokens(leaf, sees=sees)
-    whole = with_attachments(branch(leaf))
+    whole = with_attachments(said(leaf))
     return sum(message_tokens(row, sees=sees) for row in whole) + _system_tokens(conversation.system_prompt)
 
 

@@ -28,6 +28,7 @@ from conversations.transfer.trees import (
 _ENDED = set(Generation.Status.values) - set(Generation.ACTIVE)
 _REASONS = ("", "stop", "length", "content_filter", "tool_calls")
 _MOST_STEPS = 100_000
+_READ = (Message.Role.USER, Message.Role.ASSISTANT)
 
 
 def tree_of(document: dict[str, Any], origin: str) -> Tree:
@@ -52,26 +53,47 @@ def tree_of(document: dict[str, Any], origin: str) -> Tree:
         parameters=parameters(document.get("parameters")),
     )
     places = _add_nodes(tree, rows)
+    if not tree.nodes:
+        raise Skipped(gettext("There are no messages in it."))
     active = document.get("active_leaf")
     tree.active = places.get(active) if isinstance(active, int) else None
     return tree
 
 
-def _add_nodes(tree: Tree, rows: list[Any]) -> dict[int, int]:
-    """Add the messages; return the place of each by its number in the file."""
-    places: dict[int, int] = {}
+def _add_nodes(tree: Tree, rows: list[Any]) -> dict[int, int | None]:
+    """Add the messages that can be read here; return the place of each by its number in the file.
+
+    A file is no place for hidden orders: what a system or a tool says is left out. What hangs below that hangs below
+    the nearest message that is there.
+    """
+    places: dict[int, int | None] = {}
     for row in rows:
         if not isinstance(row, dict) or row.get("role") not in Message.Role.values:
             raise NotImported(gettext("A message in it is not as the format says."))
         parent, name = row.get("parent"), row.get("id")
         if parent is not None and (not isinstance(parent, int) or parent not in places):
             raise NotImported(gettext("A message in it comes before the one that it answers."))
-        if isinstance(name, int):
-            places[name] = len(tree.nodes)
-        tree.nodes.append(_node(row, places[parent] if parent is not None else None))
+        above = places[parent] if parent is not None else None
         attachments = row.get("attachments")
-        tree.left_out += len(attachments) - len(tree.nodes[-1].files) if isinstance(attachments, list) else 0
+        tree.left_out += len(attachments) if isinstance(attachments, list) else 0
+        if row["role"] in _READ:
+            tree.nodes.append(_node(row, above))
+            tree.left_out -= len(tree.nodes[-1].files)
+            above = len(tree.nodes) - 1
+        else:
+            _leave_out(tree, row)
+        if isinstance(name, int):
+            places[name] = above
     return places
+
+
+def _leave_out(tree: Tree, row: dict[str, Any]) -> None:
+    """Count a message that nobody would see; one of the system that comes first can be seen as the system prompt."""
+    orders = text(row.get("text")) if row["role"] == Message.Role.SYSTEM and not tree.nodes else ""
+    if orders and not tree.system_prompt:
+        tree.system_prompt, tree.first_orders = orders, True
+    else:
+        tree.unshown += 1
 
 
 def _node(row: dict[str, Any], parent: int | None) -> Node:

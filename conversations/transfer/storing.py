@@ -29,7 +29,7 @@ from conversations.models import (
 from conversations.search import index_conversation
 from conversations.transfer.sources import Enclosures, title_of, tree_of
 from conversations.transfer.splitting import Piece
-from conversations.transfer.trees import Enclosed, NotImported, Skipped, Tree, left_out_note
+from conversations.transfer.trees import Enclosed, NotImported, Skipped, Tree, notes
 
 Status = JobResult.Status
 
@@ -77,8 +77,7 @@ class Importer:
         deleted = self.job.owner.conversations.filter(origin=tree.origin).exclude(deleted_at=None)
         deleted.update(origin="")  # an undo brings it back beside the new one
         conversation = self._conversation(tree)
-        note = left_out_note(tree.left_out)
-        return self._note(number, Status.IMPORTED, conversation.title, note, conversation)
+        return self._note(number, Status.IMPORTED, conversation.title, notes(tree), conversation)
 
     def _known(self, origin: str) -> Conversation | None:
         mine = self.job.owner.conversations.visible()

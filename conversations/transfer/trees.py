@@ -71,6 +71,8 @@ class Tree:
     nodes: list[Node] = field(default_factory=list)
     active: int | None = None
     left_out: int = 0  # files that did not come along
+    unshown: int = 0  # messages that nobody would see here
+    first_orders: bool = False  # the system prompt was a message
 
 
 def text(value: Any, longest: int = LONGEST_TEXT) -> str:
@@ -144,12 +146,22 @@ def parts(value: Any) -> list[dict[str, Any]]:
     return found
 
 
-def left_out_note(count: int) -> str:
-    """Say that files did not come along."""
-    if not count:
-        return ""
-    sentence = ngettext("%(count)s file is not part of it.", "%(count)s files are not part of it.", count)
-    return sentence % {"count": count}
+def notes(tree: Tree) -> str:
+    """Say what did not come along, and what has become of a message that is none here."""
+    found = []
+    if tree.first_orders:
+        found.append(gettext("Its first system message is its system prompt now: look at its settings."))
+    if tree.unshown:
+        sentence = ngettext(
+            "%(count)s message of the system or of a tool is not part of it.",
+            "%(count)s messages of the system or of tools are not part of it.",
+            tree.unshown,
+        )
+        found.append(sentence % {"count": tree.unshown})
+    if tree.left_out:
+        sentence = ngettext("%(count)s file is not part of it.", "%(count)s files are not part of it.", tree.left_out)
+        found.append(sentence % {"count": tree.left_out})
+    return " ".join(found)
 
 
 def check_size(nodes: int) -> None:
