@@ -7,6 +7,7 @@ import io
 import json
 import uuid
 import zipfile
+from datetime import timedelta
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -27,7 +28,7 @@ from django.utils import timezone
 
 from chatapp.accounts.models import User
 from conversations import audit, runner, turns
-from conversations.keeping import erasing
+from conversations.keeping import erasing, sessions
 from conversations.live import deliveries
 from conversations.models import (
     ActiveUser,
@@ -50,7 +51,7 @@ from conversations.models import (
     StoredFile,
     Tag,
 )
-from conversations.process import jobs
+from conversations.process import engine, jobs
 from conversations.review import flags, openings
 from conversations.search import index_conversation
 from conversations.threads import reader
@@ -144,6 +145,45 @@ def test_nothing_of_a_deleted_account_stays(client):
     assert not get_user_model().objects.filter(pk=user.pk).exists()
     assert AuditEntry.objects.filter(action="account.erased", data__user_id=user.pk).exists()
     assert not Delivery.objects.exists()
+
+
+def test_sessions_are_looked_through_while_others_may_write(client, monkeypatch):
+    """There may be many of them, and each has to be read."""
+    user = make_user("ada")
+    client.force_login(user)
+    locked = []
+    real = Session.get_decoded
+
+    def get_decoded(session):
+        locked.append(len(connection.savepoint_ids))  # beside the test's own transaction
+        return real(session)
+
+    monkeypatch.setattr(Session, "get_decoded", get_decoded)
+    job = turns.delete_account(user, confirmation="a long password")
+    assert not Session.objects.exists()
+    client.force_login(make_user("eve"))
+    jobs.run(job.pk)
+    assert Session.objects.count() == 1
+    assert locked == [0, 0]
+
+
+def test_expired_sessions_go_and_others_stay(client, user, monkeypatch):
+    client.force_login(user)
+    past = timezone.now() - timedelta(hours=1)
+    Session.objects.bulk_create(Session(session_key=str(n), session_data="", expire_date=past) for n in range(7))
+    monkeypatch.setattr(sessions, "PIECE", 3)
+    monkeypatch.setattr(sessions, "MOST_SECONDS", -1)  # each call does one piece
+    assert [sessions.clear_expired() for _ in range(4)] == [False, False, False, True]
+    assert client.get("/").status_code == 200
+    assert Session.objects.count() == 1
+
+
+async def test_the_upkeep_clears_expired_sessions(process, monkeypatch):
+    monkeypatch.setattr(sessions, "_cleared_at", -sessions.CLEAR_SECONDS)
+    past = timezone.now() - timedelta(hours=1)
+    await reader.call(lambda: Session.objects.create(session_key="x", session_data="", expire_date=past))
+    await engine.run_left()
+    assert not await reader.call(Session.objects.exists)
 
 
 def test_a_hold_that_is_placed_meanwhile_keeps_the_rest(user):

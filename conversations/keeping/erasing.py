@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
-from django.contrib.sessions.models import Session
 from django.db import transaction
 from django.db.models.fields.files import FieldFile
 
 from chatapp.accounts.models import User
 from conversations import audit
+from conversations.keeping import sessions
 from conversations.models import Attachment, Conversation, Generation, Job
 
 
@@ -36,8 +36,8 @@ def erase_account(job: Job, progress: Callable[[int, int | None], None]) -> None
         raise Held
     for file in (*user.attachments.only("file"), *user.jobs.only("file")):
         _delete_file(file.file)
+    sessions.end_all_of(user)
     with transaction.atomic():
-        end_sessions(user)
         user_type = ContentType.objects.get_for_model(User)
         about = LogEntry.objects.filter(content_type=user_type, object_id=str(user.pk))
         about.update(object_repr=f"user {user.pk}", change_message="")
@@ -54,13 +54,6 @@ def _erase_conversation(pk: uuid.UUID) -> None:
             _delete_file(attachment.file)
         Generation.objects.filter(message__conversation=row).fence()
         row.delete()
-
-
-def end_sessions(user: User) -> None:
-    """Sign a user out everywhere. Sessions know their user only inside, so all are looked through."""
-    for session in Session.objects.iterator(chunk_size=500):
-        if session.get_decoded().get("_auth_user_id") == str(user.pk):
-            session.delete()
 
 
 def _delete_file(file: FieldFile) -> None:

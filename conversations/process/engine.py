@@ -24,7 +24,7 @@ from conversations.audit import chain
 from conversations.files import storage
 from conversations.generating import claims
 from conversations.journal import ANY, Hint
-from conversations.keeping import purge, retention
+from conversations.keeping import purge, retention, sessions
 from conversations.live import deliveries
 from conversations.live.bus import bus, publish_from_thread
 from conversations.measuring import figures, lag
@@ -169,6 +169,7 @@ async def run_left() -> None:
         take_jobs,
         partial(writer.call, retention.delete_now_and_then),
         partial(writer.call, purge.tidy_now_and_then),
+        partial(writer.call, sessions.clear_now_and_then),
         partial(writer.call, figures.roll_up_now_and_then),
     )
 

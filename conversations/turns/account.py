@@ -10,7 +10,7 @@ from django.utils.translation import get_language, gettext
 from chatapp.accounts.addresses import client_network
 from chatapp.accounts.models import User
 from conversations import audit, dispatch
-from conversations.keeping.erasing import end_sessions
+from conversations.keeping import sessions
 from conversations.models import Generation, Job, Share
 from conversations.turns.base import TurnRefused
 
@@ -77,10 +77,11 @@ def delete_account(user: User, *, confirmation: str) -> Job:
         user.set_unusable_password()
         user.is_active = False
         user.save(update_fields=["is_active", "password"])
-        end_sessions(user)
         audit.record(user, "account.delete", user_id=user.pk)
         transaction.on_commit(lambda: dispatch.hint_stop(running))
-        return _start(Job(owner=user, kind=Job.Kind.ERASURE))
+        job = _start(Job(owner=user, kind=Job.Kind.ERASURE))
+    sessions.end_all_of(user)  # an account that is closed has none that work: nobody has to wait for it
+    return job
 
 
 def _confirm(user: User, confirmation: str) -> None:
