@@ -167,6 +167,18 @@ def test_sessions_are_looked_through_while_others_may_write(client, monkeypatch)
     assert locked == [0, 0]
 
 
+def test_files_go_with_an_account_that_is_deleted_in_the_admin(user, client):
+    client.force_login(get_user_model().objects.create_superuser("boss", "", "a long password"))
+    make_turn(make_conversation(user))
+    made = turns.start_export(user, form="json")
+    jobs.run(made.pk)
+    turns.start_import(user, ContentFile(b"[]", "export"))
+    assert StoredFile.objects.count() == 2
+    client.post(reverse("admin:accounts_user_delete", args=[user.pk]), {"post": "yes"})
+    assert not get_user_model().objects.filter(pk=user.pk).exists()
+    assert not StoredFile.objects.exists()
+
+
 def test_expired_sessions_go_and_others_stay(client, user, monkeypatch):
     client.force_login(user)
     past = timezone.now() - timedelta(hours=1)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import secrets
 import uuid
 from datetime import timedelta
-from typing import Self
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
+from django.db.models.signals import post_delete
+from django.dispatch import receiver
 from django.utils import timezone
 
 from conversations.models.conversations import Conversation
@@ -155,3 +157,10 @@ class JobResult(models.Model):
 
     def __str__(self) -> str:
         return f"{self.number} {self.status}"
+
+
+@receiver(post_delete, sender=Job)
+def _forget_bytes(instance: Job, **_: Any) -> None:
+    """Delete what was sent or made in the transaction that deletes the row, also when its owner goes in the admin."""
+    if instance.file:
+        instance.file.delete(save=False)
