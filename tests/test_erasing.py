@@ -374,6 +374,30 @@ def test_everything_about_me_is_everything(client, stranger):
     assert [(row["type"], row["last_used_at"]) for row in signs_in["second_factors"]] == [("totp", None)]
 
 
+def test_everything_about_me_has_results_and_what_is_set_for_the_next_conversation(user, client, stranger):
+    client.force_login(user)
+    client.post(reverse("conversations:new_settings"), {"system_prompt": f"Say {WORD}."})
+    others = Client()
+    others.force_login(stranger)
+    others.post(reverse("conversations:new_settings"), {"system_prompt": "Somebody else's."})
+    job = turns.start_import(user, ContentFile(json.dumps([{"title": WORD, "mapping": 5}]).encode(), "export"))
+    jobs.run(job.pk)
+    files = everything_about(user, client)
+    result = json.loads(files["jobs.json"])[-1]["results"][0]
+    assert (result["title"], result["status"], result["detail"]) == (WORD, "failed", "Its messages are missing.")
+    kept = [row["next_conversation"] for row in json.loads(files["sessions.json"])]
+    assert {"system_prompt": f"Say {WORD}.", "parameters": {}, "model": None} in kept
+    assert "Somebody else" not in files["sessions.json"]
+    for session in Session.objects.all():
+        assert session.session_key not in files["sessions.json"]
+        assert session.get_decoded()["_auth_user_hash"] not in files["sessions.json"]
+
+
+def test_the_readme_of_everything_names_each_file(user, client):
+    files = everything_about(user, client)
+    assert [name for name in files if name.endswith(".json") and name not in files["README.txt"]] == []
+
+
 # Where the rows of each table that names a user are in what is downloaded; "" with the reason why they are not.
 DOWNLOADED = {
     "account.EmailAddress.user": "account.json",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import uuid
 import zipfile
+from collections.abc import Iterator
 from typing import IO, Any
 
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
 from django.contrib.admin.models import LogEntry
+from django.contrib.sessions.models import Session
 from django.utils.translation import gettext
 
 from chatapp.accounts.models import User
@@ -22,6 +24,8 @@ from conversations.transfer.importing import Progress
 from conversations.transfer.names import Names, file_name
 
 Row = dict[str, Any]
+
+_BEGINNING = "beginning"  # where a session has what was set for the next conversation: see `views.beginnings`
 
 
 def write_everything(job: Job, file: IO[bytes], progress: Progress) -> None:
@@ -49,6 +53,11 @@ def _readme() -> str:
             gettext("deliveries.json: when your browsers were sent the answers, while these were written.\n"),
             gettext("sign_in.json: your accounts elsewhere by which you sign in, and your second factors.\n"),
             gettext("active.json: the hours in which answers for you ended.\n"),
+            gettext(
+                "sessions.json: where you are signed in, and what you have set there for your next conversation.\n"
+            ),
+            gettext("read_by_administrators.json: when administrators opened conversations of yours, and why.\n"),
+            gettext("administration.json: what you have changed in the administration of this site.\n"),
         )
     )
 
@@ -90,9 +99,8 @@ def _written(user: User) -> dict[str, Any]:
 def _noted(user: User) -> dict[str, Any]:
     """What this site has noted about the user."""
     return {
-        "jobs": [
-            {"kind": row.kind, "status": row.status, "created_at": moment(row.created_at)} for row in user.jobs.all()
-        ],
+        "jobs": [_job(row) for row in user.jobs.prefetch_related("results")],
+        "sessions": list(_sessions(user)),
         "deliveries": [_delivery(row) for row in Delivery.objects.filter(viewer=user).iterator()],
         "active": [moment(row.starts_at) for row in ActiveUser.objects.filter(user=user)],
         "audit": [_audit(row) for row in AuditEntry.objects.filter(actor=user).order_by("pk").iterator()],
@@ -144,6 +152,34 @@ def _sign_in(user: User) -> Row:
             for row in Authenticator.objects.filter(user=user).order_by("pk")
         ],
     }
+
+
+def _job(row: Job) -> Row:
+    return {
+        "kind": row.kind,
+        "status": row.status,
+        "created_at": moment(row.created_at),
+        "ended_at": moment(row.ended_at),
+        "error": row.error_message,
+        "results": [
+            {
+                "number": result.number,
+                "status": result.status,
+                "title": result.title,
+                "detail": result.detail,
+                "conversation": _id(result.conversation_id),
+            }
+            for result in row.results.all()
+        ],
+    }
+
+
+def _sessions(user: User) -> Iterator[Row]:
+    """What sessions hold of the user's own; not what signs them in."""
+    for session in Session.objects.order_by("expire_date").iterator(chunk_size=500):
+        kept = session.get_decoded()
+        if kept.get("_auth_user_id") == str(user.pk):
+            yield {"expires_at": moment(session.expire_date), "next_conversation": kept.get(_BEGINNING)}
 
 
 def _share(row: Share) -> Row:
