@@ -132,9 +132,14 @@ class SettingsForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         """Want a name for what is to be kept under one."""
         cleaned = super().clean() or self.cleaned_data
-        if "save_as" in self.data and not cleaned.get("preset_name"):
+        if self.data.get("save_as") == "yes" and not cleaned.get("preset_name"):
             self.add_error("preset_name", gettext("Give a name."))
         return cleaned
+
+    @property
+    def makes_preset(self) -> bool:
+        """Whether a preset was asked for: by its button, or by Enter once it has a name."""
+        return "save_as" in self.data and bool(self.cleaned_data.get("preset_name"))
 
     def parameters(self, stored: Mapping[str, Any]) -> dict[str, Any]:
         """Return the parameters as they were given, with what is `stored` of those that have no field here."""

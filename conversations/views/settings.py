@@ -61,7 +61,7 @@ def _settings(request: Request, conversation: Conversation | None) -> HttpRespon
     try:
         wanted = ConversationSettings.given(form.cleaned_data["system_prompt"], form.parameters(current.parameters))
         saved = _save(request, conversation, wanted, None)
-        if "save_as" in request.POST:
+        if form.makes_preset:
             model = _model(request, saved)
             turns.create_preset(request.user, name=form.cleaned_data["preset_name"], settings=wanted, model=model)
     except TurnRefused as refusal:

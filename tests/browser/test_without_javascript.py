@@ -78,3 +78,61 @@ def test_choose_a_language(page):
         page.locator("#language").select_option(language)
         page.locator(".language button").click()
         expect(page.locator("html")).to_have_attribute("lang", language)
+
+
+def test_enter_in_the_field_of_a_tag_adds_the_tag(page):
+    send(page, f"To be tagged {FAST} [[length=10]]")
+    wait_until_done(page)
+    page.goto("/conversations/")
+    page.locator("#bulk [name=ids]").first.check()
+    tag = page.get_by_role("combobox", name="Tag", exact=True)
+    tag.fill("by-enter")
+    tag.press("Enter")
+    expect(page.locator(".flash")).to_contain_text("Done with 1 conversation.")
+    expect(page.locator(".managed li").first.locator(".badge")).to_have_text(["by-enter"])
+
+
+def test_enter_in_the_name_of_a_preset_makes_it_and_elsewhere_saves(page):
+    page.goto("/c/new/settings/")
+    name = page.get_by_role("textbox", name="Name of a new preset")
+    name.fill("By Enter")
+    name.press("Enter")
+    expect(page.locator(".flash")).to_contain_text("Saved.")
+    page.goto("/c/new/settings/")
+    expect(page.locator(".presets summary")).to_have_text(["By Enter"])
+    limit = page.get_by_label("Longest answer")
+    limit.fill("123")
+    limit.press("Enter")
+    expect(page.locator(".flash")).to_contain_text("Saved.")
+    page.goto("/c/new/settings/")
+    expect(limit).to_have_value("123")
+    limit.fill("")
+    limit.press("Enter")
+    expect(page.locator(".flash")).to_contain_text("Saved.")
+    page.goto("/settings/")
+    page.locator(".presets summary").click()
+    page.get_by_role("button", name="Delete the preset By Enter").click()
+
+
+def test_the_page_stays_for_who_writes_while_an_answer_runs(page):
+    send(page, "A long one [[speed=30]] [[length=900]]")
+    reloads = page.locator("meta[http-equiv=refresh]")
+    expect(reloads).to_have_count(1)
+    page.get_by_role("link", name="Let it stay, to write").click()
+    expect(page.get_by_role("link", name="Show what has been written since")).to_be_visible()
+    expect(reloads).to_have_count(0)
+    send(page, f"A thought of my own {FAST} [[length=10]]")
+    expect(page.get_by_role("region", name="Waiting messages")).to_contain_text("A thought of my own")
+    expect(reloads).to_have_count(1)
+    page.get_by_role("button", name="Stop", exact=True).click()
+    page.get_by_role("button", name="Remove this waiting message").click()
+    wait_until_done(page)
+
+
+def test_a_file_goes_without_a_text(page):
+    page.get_by_role("button", name="Attach files").click()
+    page.locator("#pick").set_input_files([{"name": "a.txt", "mimeType": "text/plain", "buffer": b"some words"}])
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.locator("article.user .files")).to_contain_text("a.txt")
+    wait_until_done(page)
