@@ -71,6 +71,7 @@ accounts/3rdparty/                                                  POST 302 200
 
 CONVERSATIONS = r"""
 -                                                                   GET  302 200 200 200
+c/                                                                  GET  302 302 302 302
 c/                                                                  POST 302 422 422 422
 c/<uuid:conversation_id>/                                           GET  302 404 200 404
 c/<uuid:conversation_id>/send/                                      POST 302 404 422 404

@@ -105,3 +105,31 @@ def test_the_theme_redirects_only_within_the_site(client, target):
 def test_the_admin_signs_in_by_the_same_page(client):
     response = client.get("/admin/", follow=True)
     assert response.redirect_chain[-1][0].startswith("/accounts/login/")
+
+
+@pytest.mark.parametrize(
+    ("referer", "back"),
+    [
+        ("http://testserver/?temporary=on", "/%3Ftemporary%3Don"),
+        ("http://testserver/c/00000000-0000-7000-8000-000000000000/", "/c/00000000-0000-7000-8000-000000000000/"),
+        ("http://testserver", "/"),
+        ("https://elsewhere.example/c/", "/"),
+        ("//elsewhere.example/c/", "/"),
+        ("javascript:alert(1)", "/"),
+        ("", "/"),
+    ],
+)
+def test_what_was_sent_without_a_sign_in_leads_back_to_its_page(client, referer, back):
+    response = client.post("/c/", {"text": "Hello"}, headers={"Referer": referer} if referer else {})
+    assert (response.status_code, response.url) == (302, f"/accounts/login/?next={back}")
+
+
+def test_a_page_that_wants_a_sign_in_is_shown_after_it(client):
+    assert (
+        client.get("/conversations/?place=archived").url == "/accounts/login/?next=/conversations/%3Fplace%3Darchived"
+    )
+
+
+def test_the_address_of_a_beginning_leads_home(client):
+    client.force_login(local_owner())
+    assert client.get("/c/").url == "/"

@@ -57,11 +57,13 @@ def home(request: Request) -> HttpResponse:
     return conversation_page(request, None, typed=Typed(request.GET.get("q", "")))
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @takes_files
 @needs_room
 def start(request: Request) -> HttpResponse:
-    """Begin a conversation with its first message."""
+    """Begin a conversation with its first message; by a mere link there is none, and the way leads home."""
+    if request.method == "GET":
+        return redirect("conversations:home")
     form, kept, error = _sent_form(request, None)
     if error:
         return refused(request, None, error, typed=typed_in(request, kept), status=UNPROCESSABLE)
