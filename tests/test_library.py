@@ -472,6 +472,17 @@ def test_a_temporary_one_goes_when_it_was_closed_but_not_when_it_was_reloaded(ow
     assert Conversation.objects.count() == 0
 
 
+def test_every_page_of_a_temporary_one_tells_that_it_is_open(owner_client, user, stranger):
+    temporary, usual = make_conversation(user, temporary=True), make_conversation(user)
+    told = {}
+    for conversation in (temporary, usual):
+        answer = make_turn(conversation).message
+        pages = [url(name, conversation.pk) for name in ("conversation", "options", "share", "export", "print")]
+        pages += [url("versions", answer.pk), url("edit", answer.parent.pk), url("settings", conversation.pk)]
+        told[conversation.pk] = ['id="presence"' in owner_client.get(path).content.decode() for path in pages]
+    assert told == {temporary.pk: [True] * 8, usual.pk: [False] * 8}
+
+
 def test_presence_means_nothing_for_others(owner_client, user):
     conversation = make_conversation(user)
     owner_client.post(url("presence", conversation.pk), {"here": "no"})

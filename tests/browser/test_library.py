@@ -217,6 +217,19 @@ def test_leaving_a_temporary_conversation_is_told_to_the_server(visit):
     assert visit.server.manage("shell", "--no-imports", "-c", left).strip() == "None"
 
 
+def test_a_temporary_conversation_stays_while_one_reads_about_it(page):
+    page.goto("/?temporary=on")
+    ask_first(page, f"Between us {SHORT}")
+    wait_until_done(page)
+    address = page.url
+    reports = []
+    page.on("request", lambda request: reports.append(request) if request.url.endswith("/presence/") else None)
+    for name in ("share", "export", "print"):
+        with page.expect_request(lambda request: "yes" in (request.post_data or "") and "/presence/" in request.url):
+            page.goto(f"{address}{name}/")
+    assert {request.url for request in reports} == {f"{address}presence/"}
+
+
 def test_on_a_phone(visit):
     page = visit.page()
     page.set_viewport_size({"width": 390, "height": 800})
