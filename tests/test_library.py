@@ -362,6 +362,16 @@ def test_undo_after_the_end_says_so(owner_client, user):
         assert "too late" in owner_client.post(url("undo"), {"at": nonsense}, follow=True).content.decode()
 
 
+def test_what_is_done_to_another_conversation_leaves_the_undo(owner_client, user):
+    deleted, other = make_conversation(user), make_conversation(user)
+    owner_client.post(url("delete", deleted.pk), headers=HTMX)
+    pinned = owner_client.post(url("pin", other.pk), {"value": "on"}, headers=HTMX).content.decode()
+    assert ("#conversations" in pinned, "#undo" in pinned) == (True, False)
+    at = library.undoable(user).token
+    undone = owner_client.post(url("undo"), {"at": at}, headers=HTMX).content.decode()
+    assert ("#conversations" in undone, "#undo" in undone, "toast" in undone) == (True, True, False)
+
+
 def test_the_purge_waits_for_the_undo_and_takes_everything(user):
     conversation, other = make_conversation(user, title="A title"), make_conversation(user)
     generation = make_turn(conversation, "A question")

@@ -162,7 +162,8 @@ def undo(request: Request) -> HttpResponse:
         at = None
     restored = turns.undo_delete(request.user, at) if at is not None else 0
     if request.htmx:
-        return _list_changed(request, too_late=not restored)
+        context = {"conversations": lists.sidebar(request.user, _opened(request)), "too_late": not restored}
+        return render(request, "conversations/_undone.html", context)
     if restored:
         count = {"count": restored}
         messages.success(
@@ -220,8 +221,8 @@ def _options(request: Request, conversation: Conversation) -> dict[str, object]:
     }
 
 
-def _list_changed(request: Request, *, too_late: bool = False) -> HttpResponse:
-    context = {"conversations": lists.sidebar(request.user, _opened(request)), "too_late": too_late}
+def _list_changed(request: Request) -> HttpResponse:
+    context = {"conversations": lists.sidebar(request.user, _opened(request))}
     return render(request, "conversations/_list_changed.html", context)
 
 
