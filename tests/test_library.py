@@ -223,7 +223,7 @@ def test_rename_in_place(owner_client, user):
     data = {"title": "After <b>"}
     here = {**HTMX, "HX-Current-URL": f"http://testserver{url('conversation', conversation.pk)}"}
     html = owner_client.post(url("rename", conversation.pk), data, headers=here).content.decode()
-    assert f'hx-target="#row-{conversation.pk}"' in html
+    assert f'<li class="row" id="row-{conversation.pk}"' in html
     assert "After &lt;b&gt;" in html
     assert 'hx-target="#title"' in html
     elsewhere = owner_client.post(url("rename", conversation.pk), data, headers=HTMX).content.decode()

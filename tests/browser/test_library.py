@@ -84,6 +84,7 @@ def test_rename_in_place_with_the_keyboard(page):
     page.keyboard.press("Enter")
     expect(row(page, other)).to_have_count(1)
     expect(page.locator("#title")).to_have_text(other)
+    expect(page).to_have_title(f"{other} · Stillwater")
 
 
 def test_pin_tag_and_archive(page):
