@@ -62,7 +62,9 @@
   const options = () => all('[role=option]', list);
   const targets = new WeakMap();
   let active = null;
-  let waiting = 0;
+  let waiting = 0; // for the next key, before the search is asked
+  let searching = false; // what was asked for last has not come yet
+  let entered = null; // the Enter that waits for it
 
   function option(label, key, target, id) {
     const made = find('template', palette).content.firstElementChild.cloneNode(true);
@@ -104,14 +106,28 @@
   /** Ask for conversations a moment after the last key; pages without htmx offer a page that lists them. */
   function searchSoon(delay) {
     clearTimeout(waiting);
+    entered = null;
     if (window.htmx) {
-      waiting = setTimeout(() => search.dispatchEvent(new Event('find')), delay);
+      searching = true;
+      waiting = setTimeout(() => {
+        waiting = 0;
+        search.dispatchEvent(new Event('find'));
+      }, delay);
       return;
     }
     const page = `${search.pathname}?q=${encodeURIComponent(input.value)}`;
     found.replaceChildren(option(search.textContent, '', page, 'palette-page'));
     keepActive();
     showCount();
+  }
+
+  /** The search has answered or failed; while there is something newer to ask for, that does not count. */
+  function answered() {
+    keepActive();
+    if (waiting) return;
+    searching = false;
+    if (entered && active) choose(active, entered);
+    entered = null;
   }
 
   function choose(chosen, event) {
@@ -127,7 +143,11 @@
   }
 
   if (palette) {
-    input.addEventListener('input', () => { showCommands(); searchSoon(150); });
+    input.addEventListener('input', () => {
+      found.replaceChildren(); // what other words found is not what Enter means
+      showCommands();
+      searchSoon(150);
+    });
     input.addEventListener('keydown', (event) => {
       if (event.isComposing || event.keyCode === 229) return;
       const shown = options();
@@ -135,6 +155,7 @@
       if (event.key === 'ArrowDown') activate(shown[(at + 1) % shown.length]);
       else if (event.key === 'ArrowUp') activate(shown.at(at < 1 ? -1 : at - 1));
       else if (event.key === 'Enter' && active) choose(active, event);
+      else if (event.key === 'Enter' && searching) entered = event;
       else if (event.key !== 'Enter') return;
       event.preventDefault();
     });
@@ -146,15 +167,15 @@
       const chosen = event.target.closest('[role=option]');
       if (chosen) choose(chosen, event);
     });
-    document.addEventListener('htmx:after:swap', () => {
-      if (!palette.open) return;
-      keepActive();
+    document.addEventListener('htmx:after:swap', ({ detail: { ctx } }) => {
+      if (!palette.open || ctx?.sourceElement !== search) return;
+      answered();
       showCount();
     });
     const failed = ({ detail: { ctx } }) => {
-      if (ctx?.sourceElement !== search || ctx.response?.status < 400) return;
+      if (!palette.open || ctx?.sourceElement !== search || ctx.response?.status < 400) return;
       found.replaceChildren();
-      keepActive();
+      answered();
       status.textContent = status.dataset.failed;
     };
     document.addEventListener('htmx:error', failed);

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.actions import FAST, answers, ask, body, expect_version, source, wait_until_done
 
@@ -72,6 +72,29 @@ def test_it_finds_a_conversation_and_opens_it(answered):
     expect(chosen(page)).to_have_count(1)
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile(r"/c/[0-9a-f-]{36}/#latest$"))
+
+
+def test_enter_waits_for_what_was_typed(answered):
+    page = answered
+    page.goto("/")
+    ask(page, f"Quite another thing {FAST} [[length=20]]")
+    wait_until_done(page)
+    page.goto("/")
+    page.keyboard.press("Control+k")
+    expect(options(page).filter(has_text="Quite another")).not_to_have_count(0)
+    held = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/palette/**", hold)
+    with page.expect_request("**/palette/**"):
+        page.keyboard.type("otters")
+    page.keyboard.press("Enter")
+    expect(page.locator("#palette-found [role=option]")).to_have_count(0)
+    held[-1].continue_()
+    expect(page).to_have_url(re.compile(r"/c/[0-9a-f-]{36}/#latest$"))
+    expect(page.locator("article.user").first).to_contain_text("otters")
 
 
 def test_it_says_when_nothing_is_found_or_the_search_fails(visit, answered):
