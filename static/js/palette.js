@@ -279,7 +279,20 @@
 
   /* 6 app */
 
-  if (find('.offline-page')) addEventListener('online', () => location.reload());
+  const offline = find('[data-offline-page]');
+
+  /** Load the page in whose place this one is shown once the server answers: it may be the one that was away. */
+  async function comeBack(pause) {
+    const asked = fetch(location.href, { method: 'HEAD', redirect: 'manual', cache: 'no-store' });
+    const answer = await asked.catch(() => null);
+    if (answer && answer.status < 500) location.reload();
+    else setTimeout(comeBack, pause, Math.min(pause * 2, 60000));
+  }
+
+  if (offline && offline.dataset.offlinePage !== location.pathname) {
+    addEventListener('online', () => location.reload());
+    setTimeout(comeBack, 3000, 5000);
+  }
 
   const worker = palette?.dataset.worker;
   if (worker && navigator.serviceWorker) {

@@ -52,6 +52,15 @@ def test_offline_a_page_says_so_and_comes_back_by_itself(visit, page):
     expect(page.get_by_role("heading", name="This page does not exist")).to_be_visible()
 
 
+def test_a_page_comes_back_by_itself_when_it_was_the_server_that_was_away(visit, page):
+    page.add_init_script("addEventListener('online', (event) => event.stopImmediatePropagation())")
+    visit.context.set_offline(True)
+    page.goto("/c/00000000-0000-7000-8000-000000000000/")
+    expect(page.get_by_role("heading", name="You are offline")).to_be_visible()
+    visit.context.set_offline(False)
+    expect(page.get_by_role("heading", name="This page does not exist")).to_be_visible(timeout=30_000)
+
+
 def test_it_keeps_files_and_no_page_and_no_stream(page):
     ask(page, "Kept? [[speed=80]] [[length=40]]")
     wait_until_done(page)
