@@ -254,7 +254,20 @@
     measure();
     placeLine();
   });
-  panel?.addEventListener('click', (event) => { if (event.target === panel) panel.close(); });
+  let pressed = null; // what is selected in a field may end outside of the panel
+
+  on('pointerdown', ({ target }) => { pressed = target; });
+  panel?.addEventListener('click', (event) => { if (event.target === panel && pressed === panel) panel.close(); });
+
+  /** What is said to the composer while the panel lies over it is said in the panel. */
+  function sayInPanel({ type, defaultPrevented, detail: { ctx } }) {
+    if (!panel?.open || !panel.contains(ctx?.sourceElement ?? null)) return;
+    const failed = type === 'htmx:error' || defaultPrevented;
+    find('#panel-hint').textContent = failed ? find('#composer-hint').textContent : '';
+  }
+
+  on('htmx:after:request', sayInPanel);
+  on('htmx:error', sayInPanel);
   panel?.addEventListener('close', () => find('#settings-link')?.focus());
 
   changed();

@@ -5,7 +5,7 @@
  *   2  rename      in place: F2, Escape
  *   3  search      Escape, arrows
  *   4  live        which conversations are being answered, asked for now and then
- *   5  temporary   tells the server whether the page of a temporary conversation is open
+ *   5  at work     what comes late takes neither the focus nor the list from who is at work
  *   6  managing    all on the page, ranges with Shift
  */
 (() => {
@@ -48,7 +48,6 @@
     if (source.matches('.options[hx-get]') && menu.firstElementChild) openMenu(source);
     else if (source.matches('[data-closes]')) moved(source);
     else if (source.closest('.tags-of')) find('#new-tag')?.focus();
-    find('input[autofocus]', find('#sidebar') ?? document)?.select?.();
   });
 
   /** An action of the menu is done: its row may be gone, and the keyboard needs a place. */
@@ -56,9 +55,11 @@
     const row = opener?.closest('.row');
     const id = row?.id;
     closeMenu();
-    const field = find('.rename-row input');
-    if (field) return field.focus();
-    if (source.matches('a')) return undefined;
+    if (source.matches('a')) {
+      const field = find('.rename-row input[autofocus]', document.getElementById(id) ?? document);
+      field?.focus();
+      return field?.select();
+    }
     const next = (id && document.getElementById(id)) || find('#conversations .row');
     return find('.place', next ?? document)?.focus({ preventScroll: !row?.isConnected });
   }
@@ -139,8 +140,10 @@
       const state = await answer.json();
       if (state.gone) return; // the reader is told when the page looks for what it lacks
       const running = new Set(state.running);
-      if (newest !== null && newest !== state.newest && untouched()) anew.dispatchEvent(new Event('anew'));
-      newest = state.newest;
+      if (newest === null || untouched()) {
+        if (newest !== null && newest !== state.newest) anew.dispatchEvent(new Event('anew'));
+        newest = state.newest;
+      }
       show(running);
       busy = [...running].some((id) => id !== anew.dataset.open);
     } catch { /* offline, or signed out: the next time */ }
@@ -155,21 +158,33 @@
     on('htmx:sse:close', () => { clearTimeout(timer); timer = setTimeout(ask, 1000); });
   }
 
-  /* 5 temporary */
+  /* 5 at work */
 
-  const presence = find('[data-presence]')?.dataset.presence;
+  const where = () => [document.activeElement, document.activeElement?.value];
 
-  function report(here) {
-    const form = new FormData();
-    form.set('here', here);
-    form.set('csrfmiddlewaretoken', find('[name=csrfmiddlewaretoken]').value);
-    navigator.sendBeacon(presence, form);
+  on('htmx:config:request', ({ detail: { ctx } }) => { ctx.where = where(); });
+
+  on('htmx:before:swap', ({ detail: { ctx, tasks } }) => {
+    const source = ctx?.sourceElement;
+    if (!source) return;
+    if (ctx.where && isElsewhere(ctx.where)) {
+      for (const field of tasks.flatMap(({ fragment }) => all('[autofocus]', fragment))) field.removeAttribute('autofocus');
+    }
+    if (source === anew || !source.closest('#sidebar, #undo')) spareList(tasks);
+  });
+
+  /** Whether somebody has gone on since: to another element, or by typing. */
+  function isElsewhere([element, value]) {
+    const [now, typed] = where();
+    return now !== document.body && (now !== element || typed !== value);
   }
 
-  if (presence) {
-    addEventListener('pagehide', () => report('no'));
-    addEventListener('pageshow', (event) => { if (event.persisted) report('yes'); });
-    setInterval(() => report('yes'), 30000); // another tab may have closed the same conversation
+  /** Leave the list as it is while somebody is at work in it: it is asked for anew after that. */
+  function spareList(tasks) {
+    const place = tasks.findIndex(({ target }) => target?.id === 'conversations');
+    if (place < 0 || untouched()) return;
+    tasks.splice(place, 1);
+    newest = '';
   }
 
   /* 6 managing */

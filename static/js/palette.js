@@ -203,6 +203,9 @@
     }, { once: true });
   }
 
+  let pressedOn = null; // what is selected may end outside of the dialog in which it began
+
+  document.addEventListener('pointerdown', ({ target }) => { pressedOn = target; });
   document.addEventListener('click', (event) => {
     const { target } = event;
     const link = target.closest('a[data-dialog]');
@@ -210,7 +213,7 @@
     if (dialog && !event.ctrlKey && !event.metaKey && !event.shiftKey) {
       event.preventDefault();
       show(dialog, link);
-    } else if (target.closest('[data-close]') || target.matches('dialog.palette')) { // the dialog itself: its backdrop
+    } else if (target.closest('[data-close]') || (target === pressedOn && target.matches('dialog.palette'))) { // its backdrop
       target.closest('dialog').close();
     }
   });

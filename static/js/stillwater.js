@@ -229,7 +229,7 @@
       if (!edits.length) return;
       event.preventDefault();
       edits[edits.length - 1].click();
-    } else if (key === 'Escape') {
+    } else if (key === 'Escape' && !event.defaultPrevented) {
       const slot = target.closest('.edit-slot');
       if (slot) closeEdit(slot);
       else if (!find(':popover-open, dialog[open]') && running()) find('#stop').requestSubmit();
@@ -307,7 +307,7 @@
       copied(link, copy(link.href));
     } else if (link.matches('.copy-answer, .copy-message') && plain) {
       event.preventDefault();
-      copied(link, copy(fetch(link.href).then((answer) => (answer.ok ? answer.text() : Promise.reject(answer)))));
+      copied(link, copy(textOf(link)));
     }
   });
 
@@ -322,6 +322,14 @@
   }, true);
 
   /* 7 copying */
+
+  /** The text that a link leads to; the page for signing in, to which it may lead instead, is none. */
+  async function textOf(link) {
+    const answer = await fetch(link.href, { redirect: 'manual' });
+    if (answer.type === 'opaqueredirect') hint(words.signedOut);
+    if (!answer.ok) throw new Error(`status ${answer.status}`);
+    return answer.text();
+  }
 
   /** Put a text, or the promise of one, on the clipboard; also where the page may not use the clipboard's own API. */
   async function copy(source) {
