@@ -15,7 +15,7 @@ from conversations.rendering.incremental import IncrementalRenderer
 from conversations.rendering.markdown import render
 from conversations.rendering.words import HOLD_TARGET
 from tests.rendering.safety import assert_safe
-from tests.rendering.texts import ATTACKS, BOMBS, SAMPLE, SPECIFICATIONS
+from tests.rendering.texts import ATTACKS, BOMBS, SAMPLE, SPECIFICATIONS, pieces_of
 from tests.viewer import Viewer, html_of, parse, shown_text
 
 
@@ -26,10 +26,6 @@ def grown(*pieces: str, finish: bool = True) -> IncrementalRenderer:
     if finish:
         renderer.finish()
     return renderer
-
-
-def pieces_of(text: str, size: int) -> list[str]:
-    return [text[start : start + size] for start in range(0, len(text), size)]
 
 
 def shown(text: str) -> str:

@@ -118,3 +118,8 @@ def examples(name: str) -> list[str]:
 
 
 SPECIFICATIONS = [*examples("commonmark"), *examples("gfm")]
+
+
+def pieces_of(text: str, size: int) -> list[str]:
+    """The text in pieces of one size."""
+    return [text[start : start + size] for start in range(0, len(text), size)]

@@ -21,8 +21,6 @@ from conversations.rendering.words import Release
 FIRST_CELL = 20  # characters of a new paragraph that wait, because a bar could make them the first cell of a table
 LONGEST_DEFINITION = 2_000
 MOST_DEFINITION_LINES = 4
-_CLOSING = re.compile(r"(?:^|[ \t]+)#*[ \t]*$")
-_CLOSING_LATER = re.compile(r"[ \t]+#*[ \t]*$")
 _MAYBE_DELIMITER_ROW = re.compile(r"[|:\- \t]*")
 
 
@@ -176,14 +174,21 @@ class Heading(Leaf):
 
     def more(self, text: str) -> None:
         text = self._rest + text
-        closing = (_CLOSING_LATER if self._begun else _CLOSING).search(text)
-        begin = closing.start() if closing else len(text)
+        begin = self._closing_at(text)
         self._rest = text[begin:]
         self._begun = self._begun or begin > 0
         self._text.feed(text[:begin])
 
     def end(self) -> None:
         self._text.end(even_empty=True)
+
+    def _closing_at(self, text: str) -> int:
+        """Return where a closing sequence, as far as it is known, or the white space behind a word begins."""
+        words = text.rstrip(" \t")
+        before = words.rstrip("#")
+        end = len(before.rstrip(" \t"))
+        closes = end < len(before) or not (end or self._begun)  # else the number signs belong to the word before them
+        return end if closes else len(words)
 
     @property
     def held(self) -> str:
