@@ -4,6 +4,10 @@ The whole is a list of pieces in the order of the document: an element begins, c
 the HTML. A browser that has the first n pieces (with the open elements closed, as a page must) comes up to date by
 appending to elements it has, which need no names: the elements that are open are the last child of the last child of …
 the body. `appends` groups pieces into as few of these as can be.
+
+Where one piece ends and the next begins is part of the contract, not only what they join to: how many there are is a
+viewer's place on the wire (the event id), and another process, or the end of the answer, goes on from there with the
+pieces that it has made of other deltas. Who changes where pieces end changes `markdown.RENDERER_VERSION`.
 """
 
 from __future__ import annotations

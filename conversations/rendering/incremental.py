@@ -25,7 +25,17 @@ from conversations.rendering import elements
 from conversations.rendering.elements import Element, Outline
 from conversations.rendering.growth import Growth, Piece
 from conversations.rendering.highlighting import LONGEST_LINE
-from conversations.rendering.leaves import Fence, Heading, IndentedCode, Leaf, MathBlock, Paragraph, Table, aligns_of
+from conversations.rendering.leaves import (
+    Code,
+    Fence,
+    Heading,
+    IndentedCode,
+    Leaf,
+    MathBlock,
+    Paragraph,
+    Table,
+    aligns_of,
+)
 from conversations.rendering.lines import Container, Footnote, Item, List, Plan, plan, undecided
 from conversations.rendering.markdown import environment, normalised
 
@@ -93,16 +103,18 @@ class IncrementalRenderer:
         """Let the line that has not ended flow, if its beginning is decided."""
         if self._flows or not self._line:
             return
-        if isinstance(self._leaf, (Table, MathBlock, IndentedCode)):
+        if isinstance(self._leaf, (Table, MathBlock)):
             return
         if isinstance(self._leaf, Fence) and len(self._line) <= LONGEST_LINE:
             return
         found = plan(self._line, self._containers, self._leaf_kind)
-        if found.kind == "inside" and isinstance(self._leaf, Fence):
-            self._leaf.inside_partial(found.line)
+        if found.kind == "inside" and isinstance(self._leaf, Code):
+            self._flows = self._leaf.begin_long(found.line)
         elif not self._must_wait(found):
             self._take(found)
-            self._line, self._flows = "", True
+            self._flows = True
+        if self._flows:
+            self._line = ""
 
     def _must_wait(self, found: Plan) -> bool:
         in_paragraph = isinstance(self._leaf, Paragraph) and not found.opened and (found.lazy or self._is_whole(found))
@@ -180,7 +192,7 @@ class IncrementalRenderer:
                     self._end_leaf()
             case "code":
                 self._leaf = IndentedCode(self.growth)
-                self._leaf.inside(found.line)
+                self._leaf.begin(found.line)
 
     def _element(self, container: Container) -> Element:
         match container:

@@ -16,8 +16,10 @@ from dataclasses import dataclass, field
 
 from conversations.rendering.footnotes import INDENT, note_at
 from conversations.rendering.grammar import DEEPEST
+from conversations.rendering.highlighting import LONGEST_LINE
 from conversations.rendering.maths import opens_block
 
+BLANK = " \t"  # all that Markdown's blocks take for white space: others belong to the words
 CODE_INDENT = 4
 TAB = 4
 _HEADING = re.compile(r"(#{1,6})(?:[ \t]+|$)")
@@ -41,7 +43,7 @@ class Line:
     @property
     def rest(self) -> str:
         """What follows, without its indentation."""
-        return self.text[self.offset :].lstrip(" \t")
+        return self.text[self.offset :].lstrip(BLANK)
 
     @property
     def blank(self) -> bool:
@@ -53,7 +55,7 @@ class Line:
         """The width of the white space that follows, in columns."""
         column = self.column + self._partial_tab
         for character in self.text[self.offset :]:
-            if character not in " \t":
+            if character not in BLANK:
                 break
             column += TAB - column % TAB if character == "\t" else 1
         return column - self.column
@@ -244,7 +246,7 @@ def _open_item(found: Plan, around: Container | None, depth: int, *, in_paragrap
         return False
     after = line.rest[marker.end() :]
     number = int(marker[1]) if marker[1] else None
-    if after[:1] not in {"", " ", "\t"} or (in_paragraph and (not after.strip() or number not in {None, 1})):
+    if after[:1] not in {"", " ", "\t"} or (in_paragraph and (not after.strip(BLANK) or number not in {None, 1})):
         return False
     kind = marker[0][-1]
     same = isinstance(around, List) and around.marker == kind and (around.start is None) == (number is None)
@@ -279,7 +281,9 @@ def _item(line: Line, width: int) -> Item:
 
 
 def undecided(found: Plan, *, in_paragraph: bool) -> bool:
-    """Whether more characters of this line could make something else of it than the text or heading it seems to be."""
+    """Whether more characters of this line could make something else of it than the text, heading or long code it is."""
+    if found.kind == "code":
+        return len(found.line.remaining()) <= CODE_INDENT + LONGEST_LINE
     if found.kind not in {"text", "heading"} or not found.rest:
         return True
     if found.kind == "heading":

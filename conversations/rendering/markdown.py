@@ -12,7 +12,7 @@ from conversations.rendering.grammar import make_parser
 from conversations.rendering.pool import Pool
 from conversations.rendering.sanitising import ASIDE, sanitise
 
-RENDERER_VERSION = "3"
+RENDERER_VERSION = "4"
 
 _CONTROL = re.compile(rf"[\0-\x08\x0b-\x1f\x7f{ASIDE}]")
 

@@ -101,6 +101,38 @@ def test_footnotes_with_numbers_are_never_late():
     assert grown(*pieces_of(text, 3)).growth.html() == render(text, id_prefix="p-")
 
 
+@pytest.mark.parametrize("length", [LONGEST_LINE - 1, LONGEST_LINE, LONGEST_LINE + 1, LONGEST_LINE * 2 + 1])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```py\n{}\nmore\n```\n",
+        "> - ```\n>   {}\n",
+        "    code\n\n    {}\n\nwords",
+        "- a\n\n      {}\n\n      more",
+        "-     {}",
+        "\t{}\n\twords",
+        "```\nx\n```{blank}\nafter",
+        "```\nx\n```{blank}x\nafter",
+        "```\nx\n{blank}\n\n```",
+    ],
+)
+def test_the_pieces_of_a_long_line_are_the_same_at_every_split(text, length):
+    """Their number is a viewer's place on the wire, see `growth`."""
+    text = text.format("x" * length, blank=" " * length)
+    whole, by_character = grown(text), grown(*text)
+    assert whole.growth.pieces == by_character.growth.pieces
+    for split in range(1, len(text), 7):
+        assert grown(text[:split], text[split:]).growth.pieces == whole.growth.pieces, split
+    assert whole.growth.html() == render(text, id_prefix="p-")
+
+
+@pytest.mark.parametrize("blank", ["\u00a0", "\u3000", "\u2003", "\x85"])
+def test_only_what_markdown_takes_for_white_space_counts_behind_a_marker(blank):
+    text = f"words\n- {blank}item\n"
+    assert grown(text).growth.pieces == grown(*text).growth.pieces
+    assert grown(text).growth.html() == render(text, id_prefix="p-")
+
+
 # --- What is held, and for how long ----------------------------------------------------------------------------------
 
 
@@ -197,9 +229,11 @@ def test_an_opener_without_an_end_becomes_text_after_a_bounded_wait(opener):
     assert len(shown_text(parse(renderer.growth.html()))) > len(text) - 300
 
 
-def test_a_long_line_of_code_is_not_held():
-    renderer = grown("```\n" + "x" * (LONGEST_LINE * 3), finish=False)
-    assert len(shown_text(parse(renderer.growth.html()))) > LONGEST_LINE * 2
+@pytest.mark.parametrize("before", ["```\n", "    ", "    code\n\n    ", "> - ```py\n>   "])
+def test_a_long_line_of_code_is_not_held(before):
+    renderer = grown(before, "中" * (LONGEST_LINE * 3), "文", finish=False)
+    assert renderer.growth.html().count("中") == LONGEST_LINE * 3
+    assert renderer.held == "文"
 
 
 def test_what_is_held_is_known():
@@ -254,6 +288,7 @@ def test_a_piece_costs_the_same_at_the_end_of_a_long_block_as_at_its_start(openi
 
 @pytest.mark.parametrize("bomb", BOMBS, ids=lambda bomb: f"{bomb[:6]!r}x{len(bomb)}")
 def test_bombs_cost_a_bounded_number_of_calls_a_frame(bomb):
+    grown(SAMPLE, "http://a.example")  # parsers and expressions are made once
     renderer = IncrementalRenderer()
     costs = [calls_for(lambda piece=piece: renderer.feed(piece)) for piece in pieces_of(bomb[:4_000], 40)]
     assert max(costs) < 40_000
@@ -297,6 +332,17 @@ ATOMS = [
         "🙂",
     ),
     *("[x]: https://a.example\n", "- [ ] ", "- [x] ", "\r\n", "\r", "\0", "    code\n", "(", ")", '"', "'", "é", "ע"),
+    *(
+        "\u00a0",
+        "\u3000",
+        "\u2003",
+        "\u2028",
+        "\x85",
+        "\x1f",
+        "\u200b",
+        "\ufeff",
+    ),  # white space to others than Markdown
+    *("x" * 260, "x" * LONGEST_LINE, " " * LONGEST_LINE, "`" * 510, "long words " * 30),
 ]
 GARBAGE = st.lists(st.sampled_from(ATOMS), max_size=40).map("".join)
 

@@ -1,8 +1,10 @@
-"""Leaves whose lines are taken as they are: code and LaTeX."""
+"""Leaves whose lines are taken as they are: code and LaTeX.
+
+A long line of code is cut at multiples of `LONGEST_LINE`, whether it comes whole or in parts: where pieces end is part
+of the contract, see `growth`.
+"""
 
 from __future__ import annotations
-
-import re
 
 from markdown_it.common.utils import escapeHtml as escape
 
@@ -20,22 +22,39 @@ class Code(Leaf):
         language = language_of(info)
         self._growth = growth
         self._highlighter = LineHighlighter(language)
-        self._shown = 0  # characters of a line that has not ended
+        self._long = ""  # the rest of a line that is too long to be coloured
         growth.begin(elements.code(language))
+
+    def begin_long(self, line: Line) -> bool:
+        """Take the beginning of a line, if it is too long to be coloured already and certain to be code."""
+        raise NotImplementedError
+
+    def more(self, text: str) -> None:
+        """Take more of a long line; show it in pieces of one length."""
+        text = self._long + text
+        cut = max(0, len(text) - 1) // LONGEST_LINE * LONGEST_LINE
+        for begin in range(0, cut, LONGEST_LINE):
+            self._growth.add(escape(text[begin : begin + LONGEST_LINE]))
+        self._long = text[cut:]
+
+    def end_line(self) -> None:
+        if self._long:
+            self._growth.add(f"{escape(self._long)}\n")
+            self._long = ""
 
     def end(self) -> None:
         self._growth.end()
 
-    def _line(self, text: str) -> None:
-        html = f"{escape(text[self._shown :])}\n" if self._shown else self._highlighter.line(text)
-        self._shown = 0
-        self._growth.add(html)
+    @property
+    def held(self) -> str:
+        return self._long
 
-    def _long(self, text: str) -> None:
-        """Show a line that has not ended and is too long to be coloured, in pieces of one length."""
-        while len(text) - self._shown > LONGEST_LINE:
-            self._growth.add(escape(text[self._shown : self._shown + LONGEST_LINE]))
-            self._shown += LONGEST_LINE
+    def _line(self, text: str) -> None:
+        if len(text) > LONGEST_LINE:
+            self.more(text)
+            self.end_line()
+        else:
+            self._growth.add(self._highlighter.line(text))
 
 
 class Fence(Code):
@@ -46,19 +65,27 @@ class Fence(Code):
     def __init__(self, growth: Growth, line: Line) -> None:
         fence = line.rest
         self._indent = line.indent
-        length = len(fence) - len(fence.lstrip(fence[0]))
-        self._closing = re.compile(rf"{re.escape(fence[0])}{{{length},}}[ \t]*")
-        super().__init__(growth, fence[length:])
+        self._marker = fence[0]
+        self._length = len(fence) - len(fence.lstrip(fence[0]))
+        super().__init__(growth, fence[self._length :])
 
     def inside(self, line: Line) -> bool:
-        if line.indent < CODE_INDENT and not self._shown and self._closing.fullmatch(line.rest):
+        if self._may_close(line) and len(line.rest.rstrip(" \t")) >= self._length:
             return False
         self._line(self._text_of(line))
         return True
 
-    def inside_partial(self, line: Line) -> None:
-        """Take the beginning of a line that is already long."""
-        self._long(self._text_of(line))
+    def begin_long(self, line: Line) -> bool:
+        if self._may_close(line):
+            return False
+        text = self._text_of(line)
+        if len(text) > LONGEST_LINE:
+            self.more(text)
+        return len(text) > LONGEST_LINE
+
+    def _may_close(self, line: Line) -> bool:
+        """Whether nothing but the marker and white space behind it is there, as far as the line is known."""
+        return line.indent < CODE_INDENT and not line.rest.rstrip(" \t").strip(self._marker)
 
     def _text_of(self, line: Line) -> str:
         line.advance(min(self._indent, line.indent))
@@ -74,15 +101,39 @@ class IndentedCode(Code):
         super().__init__(growth, "")
         self._blank: list[str] = []
 
+    def begin(self, line: Line) -> None:
+        """Take the first line, or the beginning of it if that is long already."""
+        line.advance(CODE_INDENT)
+        text = line.remaining()
+        if len(text) > LONGEST_LINE:
+            self.more(text)
+        else:
+            self._line(text)
+
     def inside(self, line: Line) -> bool:
         blank = line.blank
         line.advance(CODE_INDENT)
-        self._blank.append(line.remaining())
-        if not blank:
-            for text in self._blank:
-                self._line(text)
-            self._blank = []
+        if blank:
+            self._blank.append(line.remaining())
+        else:
+            self._show_blank_lines()
+            self._line(line.remaining())
         return True
+
+    def begin_long(self, line: Line) -> bool:
+        blank = line.blank
+        line.advance(CODE_INDENT)
+        text = line.remaining()
+        if blank or len(text) <= LONGEST_LINE:
+            return False
+        self._show_blank_lines()
+        self.more(text)
+        return True
+
+    def _show_blank_lines(self) -> None:
+        blank, self._blank = self._blank, []
+        for text in blank:
+            self._line(text)
 
 
 class MathBlock(Leaf):
