@@ -281,7 +281,7 @@ def _item(line: Line, width: int) -> Item:
 
 
 def undecided(found: Plan, *, in_paragraph: bool) -> bool:
-    """Whether more characters of this line could make something else of it than the text, heading or long code it is."""
+    """Whether more characters of this line could make something else of it than the text, heading or code it is."""
     if found.kind == "code":
         return len(found.line.remaining()) <= CODE_INDENT + LONGEST_LINE
     if found.kind not in {"text", "heading"} or not found.rest:
