@@ -51,8 +51,9 @@ def make_parser() -> MarkdownIt:
     md.use(footnotes_plugin).use(maths_plugin).use(emphasis_plugin)
     md.validateLink = safe_link  # type: ignore[method-assign]
     _replace(md, "paragraph", _keep_wide_spaces)
-    for name, limit in (("list", _not_too_deep), ("blockquote", _not_too_deep), ("table", _not_too_wide)):
-        _limit(md, name, limit)
+    for name in ("list", "blockquote", "footnote"):
+        _limit(md, name, _not_too_deep)
+    _limit(md, "table", _not_too_wide)
     md.core.ruler.before("inline", "running_text", _prepare_running_text)
     md.core.ruler.push("page", _fit_into_page)
     return md

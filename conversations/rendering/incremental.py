@@ -19,6 +19,7 @@ has waited long enough.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from conversations.rendering import elements
@@ -36,7 +37,7 @@ from conversations.rendering.leaves import (
     Table,
     aligns_of,
 )
-from conversations.rendering.lines import Container, Footnote, Item, List, Plan, plan, undecided
+from conversations.rendering.lines import Container, Footnote, Item, List, Plan, keeps_undecided, plan, undecided
 from conversations.rendering.markdown import environment, normalised
 
 
@@ -51,6 +52,7 @@ class IncrementalRenderer:
         self._leaf: Leaf | None = None
         self._line = ""  # the line that has not ended, unless it flows into a leaf already
         self._flows = False
+        self._keeps_waiting: re.Pattern[str] | None = None  # what, coming next, decides nothing about the line
         self._taken = 0
         self._half = ""  # of a line end, perhaps
 
@@ -74,7 +76,7 @@ class IncrementalRenderer:
         for line in lines:
             self._end_line()
             self._continue_line(line)
-        self._look_at_line()
+        self._look_at_line(lines[-1] if lines else first)
 
     def finish(self) -> None:
         """Show everything: the text has ended."""
@@ -90,7 +92,7 @@ class IncrementalRenderer:
             self._line += text
 
     def _end_line(self) -> None:
-        line, self._line = self._line, ""
+        line, self._line, self._keeps_waiting = self._line, "", None
         flows, self._flows = self._flows, False
         if not flows:
             self._take(plan(line, self._containers, self._leaf_kind))
@@ -99,9 +101,9 @@ class IncrementalRenderer:
             if isinstance(self._leaf, Heading):
                 self._end_leaf()
 
-    def _look_at_line(self) -> None:
-        """Let the line that has not ended flow, if its beginning is decided."""
-        if self._flows or not self._line:
+    def _look_at_line(self, fresh: str) -> None:
+        """Let the line that has not ended, and is longer by the `fresh` text, flow if its beginning is decided."""
+        if self._flows or not self._line or (self._keeps_waiting and self._keeps_waiting.fullmatch(fresh)):
             return
         if isinstance(self._leaf, (Table, MathBlock)):
             return
@@ -115,6 +117,8 @@ class IncrementalRenderer:
             self._flows = True
         if self._flows:
             self._line = ""
+        else:
+            self._keeps_waiting = keeps_undecided(found)
 
     def _must_wait(self, found: Plan) -> bool:
         in_paragraph = isinstance(self._leaf, Paragraph) and not found.opened and (found.lazy or self._is_whole(found))

@@ -23,12 +23,25 @@ BLANK = " \t"  # all that Markdown's blocks take for white space: others belong 
 CODE_INDENT = 4
 TAB = 4
 _HEADING = re.compile(r"(#{1,6})(?:[ \t]+|$)")
-_FENCE = re.compile(r"(`{3,})(?!.*`)|(~{3,})")
+_FENCE = re.compile(r"(`{3,}+)(?!.*`)|(~{3,})")
 _RULE = re.compile(r"(?:\*[ \t]*){3,}$|(?:_[ \t]*){3,}$|(?:-[ \t]*){3,}$")
 _MARKER = re.compile(r"[*+-]|(\d{1,9})[.)]")
 _TASK = re.compile(r"\[([ xX])\][ \t]")
-_UNDECIDED = re.compile(r"#{1,6}|`+|~+|(?:\d{1,9}[.)]?|[-+*])[ \t]*|([-_*])(?:[ \t]*\1)*[ \t]*|\$|\\|\|.*")
-_DEFINITION = re.compile(r"\[(?:[^\[\]\\]|\\.){0,999}(?:\\|\](?::.*)?)?", re.DOTALL)
+_UNDECIDED = re.compile(r"#{1,6}|`+|~+|(?:\d{1,9}[.)]?|[-+*])[ \t]*|([-_*])(?:[ \t]*\1)*[ \t]*|\$|\\")
+_RUN = re.compile(r"([-_*])(?:[ \t]*\1)*[ \t]*")
+_RUNS = {marker: re.compile(rf"[ \t{re.escape(marker)}]*") for marker in "-_*"}
+_WHITE = re.compile(r"[ \t]*")
+_NO_BACKTICK = re.compile(r"[^`]*")
+_ANYTHING = re.compile(r".*", re.DOTALL)
+_NOTHING = re.compile(r"")
+LONGEST_DEFINITION = 2_000
+_TITLE = r"""(?:"(?:[^"\\]|\\.)*+(?:"[ \t]*+)?|'(?:[^'\\]|\\.)*+(?:'[ \t]*+)?|\((?:[^()\\]|\\.)*+(?:\)[ \t]*+)?)"""
+# As far as it is known: the label, an address, which may stand in the next line, a title, and then any further lines.
+_DEFINITION = re.compile(
+    rf"""\[(?:[^\[\]\\]|\\.){{0,999}}+(?:\\|\](?::[ \t]*+(?:\n[ \t]*+)?
+    (?:(?:<(?:[^<>\n\\]|\\.)*+>?|[^ \t\n<][^ \t\n]*+)\\?(?:[ \t]++(?:{_TITLE})?\\?)?(?:\n.*)?)?)?)?""",
+    re.DOTALL | re.VERBOSE,
+)
 
 
 class Line:
@@ -53,12 +66,10 @@ class Line:
     @property
     def indent(self) -> int:
         """The width of the white space that follows, in columns."""
-        column = self.column + self._partial_tab
-        for character in self.text[self.offset :]:
-            if character not in BLANK:
-                break
-            column += TAB - column % TAB if character == "\t" else 1
-        return column - self.column
+        rest = self.text[self.offset :]
+        white = rest[: len(rest) - len(rest.lstrip(BLANK))]
+        before = (self.column + self._partial_tab) % TAB
+        return self._partial_tab + len((" " * before + white).expandtabs(TAB)) - before
 
     def advance(self, columns: int) -> None:
         """Move over white space, through tabs if need be."""
@@ -230,7 +241,7 @@ def _open(found: Plan, containers: Sequence[Container], *, in_paragraph: bool) -
         line.skip(1)
         line.advance(1)
         return True
-    note = note_at(line.rest)
+    note = note_at(line.rest) if depth < DEEPEST else None
     if note:
         found.opened.append(Footnote(note[1]))
         line.skip(note.end())
@@ -297,9 +308,20 @@ def _maybe_definition(rest: str, *, in_paragraph: bool) -> bool:
     """Whether a bracket could yet define a link or a footnote, or be the box of a task."""
     if in_paragraph and not "[^".startswith(rest[:2]):
         return False
-    return bool(_DEFINITION.fullmatch(rest))
+    return maybe_definitions(rest)
 
 
 def maybe_definitions(paragraph: str) -> bool:
     """Whether a paragraph, as far as it is known, could begin with link reference definitions."""
-    return bool(_DEFINITION.fullmatch(paragraph))
+    return len(paragraph) <= LONGEST_DEFINITION and bool(_DEFINITION.fullmatch(paragraph))
+
+
+def keeps_undecided(found: Plan) -> re.Pattern[str]:
+    """Return what can follow an undecided line and leave it so for certain: it need not be planned anew for that."""
+    run = _RUN.fullmatch(found.rest) if found.kind in {"text", "rule"} else None
+    if run:
+        return _RUNS[run[1]]
+    if found.kind == "fence":
+        return _NO_BACKTICK if found.rest[0] == "`" else _ANYTHING
+    blank = found.kind == "blank" or (found.kind == "heading" and not found.rest.strip(f"#{BLANK}"))
+    return _WHITE if blank or found.line.blank else _NOTHING

@@ -40,14 +40,15 @@ _OPEN_ADDRESS = re.compile(r"<[A-Za-z][^<>\s]*\Z")
 _BRACKETS = re.compile(r"\\.|`+|[\[\]]", re.DOTALL)
 _SIMPLE_LABEL = re.compile(r"\[[^\[\]]*\]")
 _OPEN_LABEL = re.compile(r"\[[^\[\]]*\Z")
+# Possessive (`*+`), because nothing shorter could fit either, and trying it costs a square of the white space.
 _TARGET = re.compile(
-    r"""\(\s*(<(?:[^<>\n\\]|\\.)*>|(?!<)(?:[^\s()\\]|\\.|\((?:[^\s()\\]|\\.)*\))*)
-    (?:\s+(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|\((?:[^()\\]|\\.)*\)))?\s*\)""",
+    r"""\(\s*+(<(?:[^<>\n\\]|\\.)*+>|(?!<)(?:[^\s()\\]|\\.|\((?:[^\s()\\]|\\.)*+\))*+)
+    (?:\s++(?:"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+'|\((?:[^()\\]|\\.)*+\)))?\s*+\)""",
     re.VERBOSE | re.DOTALL,
 )
 _OPEN_TARGET = re.compile(
-    r"""\(\s*(?:<(?:[^<>\n\\]|\\.)*>?|(?!<)(?:[^\s()\\]|\\.|\((?:[^\s()\\]|\\.)*\))*(?:\((?:[^\s()\\]|\\.)*)?)\\?
-    (?:\s+(?:"(?:[^"\\]|\\.)*(?:"\s*)?|'(?:[^'\\]|\\.)*(?:'\s*)?|\((?:[^()\\]|\\.)*(?:\)\s*)?)?\\?)?\Z""",
+    r"""\(\s*+(?:<(?:[^<>\n\\]|\\.)*+>?|(?!<)(?:[^\s()\\]|\\.|\((?:[^\s()\\]|\\.)*+\))*+(?:\((?:[^\s()\\]|\\.)*+)?)\\?
+    (?:\s++(?:"(?:[^"\\]|\\.)*+(?:"\s*+)?|'(?:[^'\\]|\\.)*+(?:'\s*+)?|\((?:[^()\\]|\\.)*+(?:\)\s*+)?)?\\?)?\Z""",
     re.VERBOSE | re.DOTALL,
 )
 # Ideographs and kana: a line may break between any two of them, but not before small kana.
@@ -81,7 +82,7 @@ class Release:
             space = _SPACE.match(text, at)
             plain = _PLAIN.match(text, at)
             if space:
-                places = [at] if text[begin:at].strip() else []
+                places = [at] if text[begin:at].strip(" \t\n") else []
                 at = space.end()
             elif plain:
                 places = list(_places_in_word(text, begin, at, plain.end()))
@@ -98,7 +99,7 @@ class Release:
                 self._dead += dead
                 dead = 0
                 yield begin
-        if ended and text[begin:].strip():
+        if ended and text[begin:].strip(" \t\n"):
             yield len(text)
 
     def _literal(self, text: str, at: int) -> int:
@@ -185,8 +186,9 @@ def _places_in_word(text: str, begin: int, at: int, end: int) -> Iterator[int]:
     An address has none: the whole of it is one link, up to a length.
     """
     while True:
-        break_ = _BREAK.search(text, max(at, begin + 1), end)
-        place = min(break_.start() if break_ else end, max(at + 1, begin + LONGEST_WORD))
+        longest = min(end, max(at + 1, begin + LONGEST_WORD))
+        break_ = _BREAK.search(text, max(at, begin + 1), longest)
+        place = break_.start() if break_ else longest
         if place < begin + LONGEST_ADDRESS and _WEB.search(text, begin, place):
             place = begin + LONGEST_ADDRESS
         if place >= end:

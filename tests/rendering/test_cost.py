@@ -37,3 +37,25 @@ def assert_in_proportion(make: Callable[[int], str], length: int, size: int) -> 
 @pytest.mark.parametrize("words", ["a", "a #", "#"])
 def test_white_space_in_a_heading_costs_in_proportion(words, size):
     assert_in_proportion(lambda length: f"# {words}{' ' * length}x", 500, size)
+
+
+@pytest.mark.parametrize(
+    ("make", "length"),
+    [
+        (lambda length: "[^1]: " * length, 100),
+        (lambda length: f"[a]({' ' * length}", 400),
+        (lambda length: "-" * length, 4_000),
+        (lambda length: f"words\n{' ' * length}", 4_000),
+        (lambda length: f"```\n{'x' * length}", 8_000),
+        (lambda length: f"{'`' * length}x`", 1_000),
+        (lambda length: "".join(f"[r{n}]: http://x.e\n" for n in range(length)), 400),
+    ],
+    ids=["notes", "target", "dashes", "blank", "code", "fence", "definitions"],
+)
+def test_it_costs_in_proportion_in_small_pieces(make, length):
+    assert_in_proportion(make, length, 4)
+
+
+@pytest.mark.parametrize("character", ["a", "中"])
+def test_one_long_word_in_one_piece_costs_in_proportion(character):
+    assert_in_proportion(lambda length: character * length, 12_500, 100_000)

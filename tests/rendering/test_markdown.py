@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from conversations.rendering.grammar import DEEPEST
+from conversations.rendering.incremental import IncrementalRenderer
 from conversations.rendering.markdown import render
 from tests.rendering.safety import assert_safe
 from tests.rendering.texts import ATTACKS, BOMBS, SAMPLE
@@ -157,3 +159,13 @@ def test_threads_do_not_disturb_each_other():
     expected = [render(text) for text in texts]
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(render, texts * 4)) == expected * 4
+
+
+@pytest.mark.parametrize("marker", ["> ", "[^1]: ", "> [^1]: "])
+def test_containers_of_every_kind_nest_only_so_deep(marker):
+    html = render(marker * 40 + "x")
+    assert html.count("<blockquote") + html.count('class="footnote"') == DEEPEST
+    renderer = IncrementalRenderer()
+    renderer.feed(marker * 40 + "x")
+    renderer.finish()
+    assert renderer.growth.html() == html

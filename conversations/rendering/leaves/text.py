@@ -19,7 +19,6 @@ from conversations.rendering.markdown import learn_definitions, render_inline
 from conversations.rendering.words import Release
 
 FIRST_CELL = 20  # characters of a new paragraph that wait, because a bar could make them the first cell of a table
-LONGEST_DEFINITION = 2_000
 MOST_DEFINITION_LINES = 4
 _MAYBE_DELIMITER_ROW = re.compile(r"[|:\- \t]*")
 
@@ -113,7 +112,7 @@ class Paragraph(Leaf):
 
     def end(self) -> None:
         if self._beginning:
-            self._begin_text(learn_definitions(self._beginning.rstrip(), self._env))
+            self._begin_text(learn_definitions(self._beginning.rstrip(" \t\n"), self._env))
         self._show_header()
         self._text.end()
 
@@ -129,7 +128,7 @@ class Paragraph(Leaf):
         """Find out what the paragraph begins with."""
         self._beginning = ""
         if beginning.startswith("["):
-            if maybe_definitions(beginning) and len(beginning) <= LONGEST_DEFINITION:
+            if maybe_definitions(beginning):
                 self._beginning = beginning
             else:
                 self._begin_text(beginning)
@@ -148,11 +147,14 @@ class Paragraph(Leaf):
         """Take the complete lines so far for what they are, unless the next one could belong to them."""
         if before[0] in "\"'(" and self._beginning.count("\n") < MOST_DEFINITION_LINES:
             return
-        trial = {"references": dict(self._env["references"])}
-        if not learn_definitions(self._beginning, trial):
-            self._env["references"], self._beginning = trial["references"], ""
+        learnt: dict[str, Any] = {"references": {}}
+        if not learn_definitions(self._beginning, learnt):
+            for label, reference in learnt["references"].items():
+                self._env["references"].setdefault(label, reference)  # the first definition of a label holds
+            self._beginning = ""
         elif self._beginning.count("\n") >= MOST_DEFINITION_LINES:
-            self._begin_text(f"{learn_definitions(self._beginning.rstrip(), self._env)}\n")
+            words = learn_definitions(self._beginning.rstrip(" \t\n"), self._env)
+            self._begin_text(f"{words}\n")
 
     def _show_header(self) -> None:
         """It has turned out to be no header."""
