@@ -29,10 +29,10 @@ from conversations.rendering.footnotes import footnotes_plugin
 from conversations.rendering.highlighting import LineHighlighter, language_of
 from conversations.rendering.links import REL, host_note, host_of, safe_link
 from conversations.rendering.maths import maths_plugin
+from conversations.rendering.tables import MOST_COLUMNS, Filling, cells_of
 from conversations.rendering.words import Release
 
 DEEPEST = 16
-MOST_COLUMNS = 60  # of a table: a short row is padded to the width of its header
 MOST_OPENERS = 400  # brackets, dollars … in one block of text: what they cost grows with their square
 _ALIGN = re.compile(r"text-align:(left|center|right)")
 _INDENTATION = re.compile(r"\n[ \t]+")
@@ -54,6 +54,7 @@ def make_parser() -> MarkdownIt:
     for name in ("list", "blockquote", "footnote"):
         _limit(md, name, _not_too_deep)
     _limit(md, "table", _not_too_wide)
+    _replace(md, "table", lambda original: _as_far_as_it_is_filled(md, original))
     md.core.ruler.before("inline", "running_text", _prepare_running_text)
     md.core.ruler.push("page", _fit_into_page)
     return md
@@ -100,6 +101,36 @@ def _not_too_deep(state: StateBlock, _start: int) -> bool:
 
 def _not_too_wide(state: StateBlock, start: int) -> bool:
     return state.src.count("|", state.bMarks[start], state.eMarks[start]) <= MOST_COLUMNS
+
+
+def _as_far_as_it_is_filled(md: MarkdownIt, original: _Rule) -> _Rule:
+    """A table ends before the row that lacks one cell too many."""
+
+    def rule(state: StateBlock, start: int, end: int, silent: bool) -> bool:
+        found = original(state, start, end, True)
+        return found and (silent or original(state, start, _filled_until(md, state, start, end), False))
+
+    return rule
+
+
+def _filled_until(md: MarkdownIt, state: StateBlock, start: int, end: int) -> int:
+    """Return the line at which a table is cut off; `end` if it ends by itself."""
+    filling = Filling(len(cells_of(_line(state, start))))
+    for line in range(start + 2, end):
+        row = _line(state, line)
+        if not row or state.sCount[line] < state.blkIndent or _ends_table(md, state, line, end):
+            return end
+        if not filling.take(row):
+            return line
+    return end
+
+
+def _ends_table(md: MarkdownIt, state: StateBlock, line: int, end: int) -> bool:
+    return any(rule(state, line, end, True) for rule in md.block.ruler.getRules("blockquote"))
+
+
+def _line(state: StateBlock, line: int) -> str:
+    return state.src[state.bMarks[line] + state.tShift[line] : state.eMarks[line]]
 
 
 def _prepare_running_text(state: StateCore) -> None:

@@ -144,10 +144,13 @@ class IncrementalRenderer:
                     self._leaf.begin_line(leaf.after)
         elif isinstance(leaf, Paragraph) and not found.opened and (found.lazy or self._is_whole(found)):
             self._take_in_paragraph(leaf, found)
-        elif isinstance(leaf, Table) and not found.opened and self._is_whole(found) and found.kind == "text":
+        elif isinstance(leaf, Table) and self._goes_on(leaf, found):
             leaf.begin_line(found.rest)
         else:
             self._take_new(found)
+
+    def _goes_on(self, table: Table, found: Plan) -> bool:
+        return not found.opened and self._is_whole(found) and found.kind == "text" and table.takes(found.rest)
 
     def _take_in_paragraph(self, leaf: Paragraph, found: Plan) -> None:
         if leaf.header and not found.lazy and found.kind in {"text", "rule"} and found.line.indent < 4:  # noqa: PLR2004

@@ -126,6 +126,27 @@ def test_the_pieces_of_a_long_line_are_the_same_at_every_split(text, length):
     assert whole.growth.html() == render(text, id_prefix="p-")
 
 
+@pytest.mark.parametrize("before", ["", "> ", "- "])
+@pytest.mark.parametrize("row", ["|i", "| a |", "| Total | 5 |"])
+def test_a_ragged_table_is_cut_off_at_the_same_row_while_it_grows(row, before):
+    columns = 59
+    indent = before.replace("-", " ")
+    lines = [f"{before}{'|a' * columns}|", f"{indent}{'|-' * columns}|", *[f"{indent}{row}"] * 200, f"{before}end"]
+    text = "\n".join(lines)
+    growing = grown(*pieces_of(text, 7)).growth
+    assert growing.html() == render(text, id_prefix="p-")
+    assert growing.pieces == grown(text).growth.pieces
+    assert len(growing.html()) < 10 * len(text)
+
+
+def test_an_ordinary_ragged_table_stays_one():
+    rows = "\n".join(
+        ["| a | b | c | d | e | f |", "|---|---|---|---|---|---|", *["| Total | 5 |", "| Section |"] * 300]
+    )
+    assert grown(rows).growth.html() == render(rows, id_prefix="p-")
+    assert render(rows).count("<td>") == 600 * 6
+
+
 @pytest.mark.parametrize("blank", ["\u00a0", "\u3000", "\u2003", "\x85"])
 def test_only_what_markdown_takes_for_white_space_counts_behind_a_marker(blank):
     text = f"words\n- {blank}item\n"

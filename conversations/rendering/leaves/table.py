@@ -6,13 +6,14 @@ import re
 from typing import Any
 
 from markdown_it.common.utils import escapeHtml as escape
-from markdown_it.rules_block.table import escapedSplit
+from markdown_it.common.utils import mdTrim
 
 from conversations.rendering import elements
-from conversations.rendering.grammar import MOST_COLUMNS, is_costly
+from conversations.rendering.grammar import is_costly
 from conversations.rendering.growth import Growth
 from conversations.rendering.leaves.base import MARKUP, Leaf
 from conversations.rendering.markdown import render_inline
+from conversations.rendering.tables import MOST_COLUMNS, Filling, cells_of
 
 _DELIMITER_ROW = re.compile(r"\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*")
 
@@ -26,8 +27,13 @@ class Table(Leaf):
         self._growth = growth
         self._env = env
         self._aligns = aligns
+        self._filling = Filling(len(aligns))
         self._has_rows = False
         growth.begin(elements.table(self._row("th", header)))
+
+    def takes(self, row: str) -> bool:
+        """Count a row that comes next; False when the table ends before it."""
+        return self._filling.take(row)
 
     def begin_line(self, rest: str) -> None:
         if not self._has_rows:
@@ -43,28 +49,18 @@ class Table(Leaf):
     def _row(self, tag: str, line: str) -> str:
         cells = cells_of(line)[: len(self._aligns)]
         cells += [""] * (len(self._aligns) - len(cells))
-        return elements.row(tag, self._aligns, [self._cell(text.strip()) for text in cells])
+        return elements.row(tag, self._aligns, [self._cell(mdTrim(text)) for text in cells])
 
     def _cell(self, text: str) -> str:
         return escape(text) if is_costly(text) or not MARKUP.search(text) else render_inline(text, self._env)
 
 
-def cells_of(line: str) -> list[str]:
-    """Return the source of the cells of a row."""
-    cells = escapedSplit(line.strip())
-    if cells and cells[0] == "":
-        cells.pop(0)
-    if cells and cells[-1] == "":
-        cells.pop()
-    return cells
-
-
 def aligns_of(header: str, row: str) -> list[str]:
     """Return the alignment of each column if `row` makes a table of the line `header`; else nothing."""
-    columns = [column.strip() for column in row.strip().strip("|").split("|")]
+    columns = [mdTrim(column) for column in mdTrim(row).strip("|").split("|")]
     if (
         not _DELIMITER_ROW.fullmatch(row)
-        or len(row.strip()) < 2  # noqa: PLR2004 - one character is a bullet or a bar
+        or len(mdTrim(row)) < 2  # noqa: PLR2004 - one character is a bullet or a bar
         or row.startswith(("- ", "-\t"))
         or len(columns) != len(cells_of(header))
         or header.count("|") > MOST_COLUMNS
