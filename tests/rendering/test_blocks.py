@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from conversations.rendering.blocks import blocks_of, edits
+from conversations.rendering.blocks import MOST_COMPARED, blocks_of, edits
 from conversations.rendering.markdown import render
 from tests.rendering.texts import SAMPLE
 from tests.viewer import Viewer, html_of, parse
@@ -45,7 +45,29 @@ def test_blocks_are_whole_elements():
         ("<p>a</p>", "<p>a</p><p>b</p>", 1),
         ("<p>a</p><p>b</p>", "<p>b</p>", 1),
         ("", "<p>a</p>", 1),
+        ("<p>a</p><p>b</p><p>c</p>", "<p>A</p><p>b</p><p>C</p>", 2),
+        ("<p>a</p><p>b</p><p>c</p>", "<p>b</p><p>b2</p><p>c</p><p>d</p>", 3),
     ],
 )
 def test_only_what_differs_is_touched(old, new, count):
     assert healed(old, new)[1] == count
+
+
+def paragraphs(*numbers: int) -> str:
+    return "".join(f"<p>{number}</p>" for number in numbers)
+
+
+@pytest.mark.parametrize("length", [10, MOST_COMPARED, MOST_COMPARED + 1, 2_000])
+def test_what_stands_between_two_differences_is_left_alone(length):
+    new = paragraphs(-1, *range(1, length - 1), -2)
+    assert list(edits(paragraphs(*range(length)), new)) == [
+        (length, "outerHTML", "<p>-2</p>"),
+        (1, "outerHTML", "<p>-1</p>"),
+    ]
+
+
+def test_very_many_blocks_that_are_not_as_many_as_before_are_replaced_as_one():
+    many = MOST_COMPARED + 50
+    blocks, count = healed(paragraphs(*range(many)), paragraphs(*range(1, many), 7, 8))
+    assert blocks == [html_of(block) for block in parse(paragraphs(*range(1, many), 7, 8))]
+    assert count == many
