@@ -6,15 +6,18 @@ makes of the whole text, save for what Markdown decides too late:
 
 * a link that is used before its definition, and a named footnote (`[^word]`) before its note: shown as written;
 * a table whose header has no bar among its first `leaves.text.FIRST_CELL` characters, or, as the first words of an
-  answer or the last line of a paragraph, does not begin with one: shown as text;
+  answer or the last line of a paragraph, does not begin with one: shown as text; likewise one whose header is longer
+  than `leaves.text.LONGEST_HEADER`, or without a bar before it than `LONGEST_BARE_HEADER`;
 * emphasis, code or a link longer than `words.HOLD`: shown as written; text with more than `words.MOST_DEAD` openers
   that are never closed: all of it shown as written by `render`, what came before that by neither.
 
 How it works, from the line inwards. `lines.plan` says what a line does to the open blocks; lists, quotes, tables and
 code grow by what a line adds. A line that has not ended takes part as soon as its beginning is decided, then its words
 flow into the paragraph, each when `words.Release` says that nothing can change it any more. Whatever is undecided is
-held: seldom more than a word, at most a line, a row or `words.HOLD` characters. `held` is that text, for a viewer who
-has waited long enough.
+held: seldom more than a word. Of running text it is at most `words.HOLD_TARGET` characters and the header of a table,
+however long its lines are; of code `LONGEST_LINE`; of lines that mean something only as a whole (a row of a table, a
+line that opens code, a rule, a line of a block of LaTeX) that line. `held` is that text, for a viewer who has waited
+long enough.
 """
 
 from __future__ import annotations

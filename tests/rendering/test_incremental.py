@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from conversations.rendering.growth import Append, appends
 from conversations.rendering.highlighting import LONGEST_LINE
 from conversations.rendering.incremental import IncrementalRenderer
+from conversations.rendering.leaves.text import FIRST_CELL, LONGEST_BARE_HEADER, LONGEST_HEADER
 from conversations.rendering.markdown import render
 from conversations.rendering.words import HOLD_TARGET
 from tests.rendering.safety import assert_safe
@@ -88,6 +89,8 @@ def test_every_example_of_the_specifications_ends_in_the_complete_html_at_every_
             "Words. A first cell that is long | Age --- | --- x | y",
         ),
         (f"**{'word ' * 60}end**", f"**{'word ' * 60}end**"),
+        (f"Words.\n\na | {'b' * 120}\n--- | ---\nx | y", f"Words. a | {'b' * 120} --- | --- x | y"),
+        (f"| a | {'b' * 500} |\n|---|---|\n", f"| a | {'b' * 500} | |---|---|"),
     ],
 )
 def test_what_markdown_decides_too_late_is_shown_as_written(text, streamed):
@@ -402,14 +405,42 @@ def test_what_is_shown_is_final_and_safe(text, size):
     assert page.blocks() == [html_of(block) for block in parse(page.renderer.growth.html())]
 
 
+LINE_ATOMS = [atom for atom in ATOMS if "\n" not in atom and "\r" not in atom]
+
+
 @settings(max_examples=200, deadline=None)
-@given(text=GARBAGE)
-def test_what_is_held_is_bounded(text):
-    longest_line = max(map(len, text.split("\n")))
-    renderer = IncrementalRenderer()
-    for character in text:
-        renderer.feed(character)
-        assert len(renderer.held) <= HOLD_TARGET + longest_line
+@given(
+    before=st.sampled_from(["", "Words.\n\n", "    code\n\n", "- ", "> "]),
+    first=st.sampled_from(["A word", "The `|` operator", "P(A|B) is", "|x| is", "[Alice]: Hi", "[Alice]:\nHi"]),
+    atoms=st.lists(st.sampled_from(LINE_ATOMS), max_size=60),
+)
+def test_what_is_held_of_a_paragraph_is_bounded_however_long_its_lines_are(before, first, atoms):
+    renderer = grown(f"{before}{first} ", finish=False)
+    for atom in atoms:
+        renderer.feed(atom)
+        assert len(renderer.held) <= HOLD_TARGET + LONGEST_HEADER
+
+
+@pytest.mark.parametrize(
+    ("beginning", "most"),
+    [
+        ("Intro.\n\nThe `|` operator", LONGEST_BARE_HEADER + 10),
+        ("Intro.\n\nThe `\\|` operator", LONGEST_BARE_HEADER + 10),
+        ("Intro.\n\nP(A|B) is", LONGEST_BARE_HEADER + 10),
+        ("|x| is", LONGEST_HEADER + 10),
+        ("Intro.\n\n    code\n\nAnd", FIRST_CELL),
+        ("[Alice]: Hi there, how", 20),
+        ("[Alice]:\nHi there, how", 20),
+        ("- a | b", 20),
+        ("> [x]: y", 20),
+    ],
+)
+def test_a_paragraph_that_begins_like_something_else_is_not_held_for_its_whole_line(beginning, most):
+    renderer, longest = grown(beginning, finish=False), 0
+    for piece in pieces_of(" and many words more" * 60, 4):
+        renderer.feed(piece)
+        longest = max(longest, len(renderer.held))
+    assert longest <= most
 
 
 WORDS = st.lists(

@@ -19,6 +19,8 @@ from conversations.rendering.markdown import learn_definitions, render_inline
 from conversations.rendering.words import Release
 
 FIRST_CELL = 20  # characters of a new paragraph that wait, because a bar could make them the first cell of a table
+LONGEST_HEADER = 500  # of the header of a table, when it begins with a bar; a longer line is shown as it comes
+LONGEST_BARE_HEADER = 120  # likewise, when it does not: most lines like that are prose, as `a | b` is here
 MOST_DEFINITION_LINES = 4
 _MAYBE_DELIMITER_ROW = re.compile(r"[|:\- \t]*")
 
@@ -76,7 +78,8 @@ class Paragraph(Leaf):
     """Running text. Its first lines may be link definitions, its first or last one the header of a table: these wait.
 
     A line that could be a header is known by the bar it begins with, or in the first line of a paragraph by a bar
-    among its first `FIRST_CELL` characters; for these a new paragraph waits if it `may_be_table`.
+    among its first `FIRST_CELL` characters; for these a new paragraph waits if it `may_be_table`. A line that is longer
+    than `LONGEST_HEADER`, or without a bar before it `LONGEST_BARE_HEADER`, waits no more.
     """
 
     kind = "paragraph"
@@ -94,13 +97,13 @@ class Paragraph(Leaf):
             self._learn_definitions(before=rest)
         self._show_header()
         if not self._is_open and rest.startswith("|"):
-            self.header = rest
+            self._await_delimiter_row(rest)
         else:
             self.more(rest)
 
     def more(self, text: str) -> None:
         if self.header:
-            self.header += text
+            self._await_delimiter_row(self.header + text)
         elif self._is_open:
             self._decide(self._beginning + text)
         else:
@@ -133,11 +136,19 @@ class Paragraph(Leaf):
             else:
                 self._begin_text(beginning)
         elif beginning.startswith("|") or "|" in beginning[: self._wait]:
-            self._is_open, self.header = False, beginning
+            self._is_open = False
+            self._await_delimiter_row(beginning)
         elif len(beginning) < self._wait and not beginning.endswith("\n"):
             self._beginning = beginning
         else:
             self._begin_text(beginning)
+
+    def _await_delimiter_row(self, line: str) -> None:
+        """Hold a line that may be a header, unless it has become too long for one."""
+        fits = len(line) <= (LONGEST_HEADER if line.startswith("|") else LONGEST_BARE_HEADER)
+        self.header = line if fits else ""
+        if not fits:
+            self._text.feed(line)
 
     def _begin_text(self, text: str) -> None:
         self._is_open, self._beginning = False, ""
