@@ -12,8 +12,8 @@ What is still open after that many characters is literal, and stays so in the st
 the text up to a bounded distance behind the place, never on the pieces it came in: `cuts` is a pure function, and what
 it has returned once it returns whenever more text follows.
 
-The cost of a call is bounded too, because what waits is; a text with too many openers that are never closed is not
-looked into any more (`MOST_DEAD`).
+The cost of a call is bounded too, because what waits is; whether a formula begins at a place is found out once. A text
+with too many openers that are never closed is not looked into any more (`MOST_DEAD`).
 """
 
 from __future__ import annotations
@@ -66,6 +66,9 @@ class Release:
     def __init__(self, known: Known) -> None:
         self._known = known
         self._dead = 0
+        self._begin = 0  # where the text of this call begins in all of it
+        self._released = 0  # where that of the next call will
+        self._lengths: dict[int, int] = {}  # of escapes and formulas that are decided, by where they begin in all of it
 
     @property
     def gave_up(self) -> bool:
@@ -75,8 +78,11 @@ class Release:
     def cuts(self, text: str, *, ended: bool) -> Iterator[int]:
         """Yield the ends of the segments that can be shown. `text` begins where the last released segment ended.
 
-        Each segment can be rendered by itself. When the text has ended, the last cut is its end.
+        Each segment can be rendered by itself. When the text has ended, the last cut is its end. All of the cuts are to
+        be taken before the next call.
         """
+        self._begin = self._released
+        self._lengths = {place: length for place, length in self._lengths.items() if place >= self._begin}
         begin = at = dead = 0
         while at < len(text):
             space = _SPACE.match(text, at)
@@ -98,6 +104,7 @@ class Release:
             for begin in places:
                 self._dead += dead
                 dead = 0
+                self._released = self._begin + begin
                 yield begin
         if ended and text[begin:].strip(" \t\n"):
             yield len(text)
@@ -111,7 +118,7 @@ class Release:
         """Return where the markup at `at` ends, 0 when it is decided to be literal, -1 when it was given up."""
         match text[at]:
             case "\\" | "$":
-                return _end_of_escape_or_formula(text, at, ended)
+                return self._end_of_escape_or_formula(text, at, ended)
             case "`":
                 return _end_of_code(text, at, ended)
             case "<":
@@ -119,6 +126,15 @@ class Release:
             case "[":
                 return self._end_of_link(text, at, ended)
         return self._end_of_emphasis(text, at, ended)
+
+    def _end_of_escape_or_formula(self, text: str, at: int, ended: bool) -> int:
+        """Find it out once: a formula is looked for far ahead, and text that waits is asked about again and again."""
+        place = self._begin + at
+        if place not in self._lengths:
+            end = _end_of_escape_or_formula(text, at, ended)
+            self._lengths[place] = end - at if end else 0
+        length = self._lengths[place]
+        return at + length if length else 0
 
     def _end_of_link(self, text: str, at: int, ended: bool) -> int:
         close = _closing_bracket(text, at, ended)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from time import process_time
 
 import pytest
 
 from conversations.rendering.incremental import IncrementalRenderer
+from conversations.rendering.maths import formula_at
 from tests.rendering.texts import pieces_of
 
 TIMES_AS_LONG = 4
@@ -59,3 +61,22 @@ def test_it_costs_in_proportion_in_small_pieces(make, length):
 @pytest.mark.parametrize("character", ["a", "中"])
 def test_one_long_word_in_one_piece_costs_in_proportion(character):
     assert_in_proportion(lambda length: character * length, 12_500, 100_000)
+
+
+@pytest.mark.parametrize("text", ["*" + "\\[" * 1_000, "[" + "!<a:\\[*a" * 250, "$" + "\\[" * 1_000])
+def test_a_formula_is_looked_for_once_at_each_place(text):
+    """In text that waits, and is looked at again with each piece; looking goes far ahead."""
+    looked: list[int] = []
+
+    def note(frame, event, _argument) -> None:
+        if event == "call" and frame.f_code is formula_at.__code__:
+            looked.append(frame.f_locals["start"])
+
+    renderer = IncrementalRenderer()
+    sys.setprofile(note)
+    try:
+        for piece in pieces_of(text, 4):
+            renderer.feed(piece)
+    finally:
+        sys.setprofile(None)
+    assert len(looked) < 2 * len(text)

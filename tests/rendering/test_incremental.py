@@ -150,6 +150,13 @@ def test_an_ordinary_ragged_table_stays_one():
     assert render(rows).count("<td>") == 600 * 6
 
 
+@pytest.mark.parametrize("text", ["word <a@中文|", "word <a@b.example> x", "\\$x$ and $y$ z", "**\\[a **$x$ b"])
+def test_what_is_found_out_once_of_a_place_was_decided(text):
+    for end in range(1, len(text) + 1):
+        whole, by_character = grown(text[:end], finish=False), grown(*text[:end], finish=False)
+        assert (whole.growth.pieces, whole.held) == (by_character.growth.pieces, by_character.held)
+
+
 @pytest.mark.parametrize("blank", ["\u00a0", "\u3000", "\u2003", "\x85"])
 def test_only_what_markdown_takes_for_white_space_counts_behind_a_marker(blank):
     text = f"words\n- {blank}item\n"
