@@ -14,6 +14,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from conversations.rendering.definitions import maybe_definitions
 from conversations.rendering.footnotes import INDENT, note_at
 from conversations.rendering.grammar import DEEPEST
 from conversations.rendering.highlighting import LONGEST_LINE
@@ -34,14 +35,6 @@ _WHITE = re.compile(r"[ \t]*")
 _NO_BACKTICK = re.compile(r"[^`]*")
 _ANYTHING = re.compile(r".*", re.DOTALL)
 _NOTHING = re.compile(r"")
-LONGEST_DEFINITION = 2_000
-_TITLE = r"""(?:"(?:[^"\\]|\\.)*+(?:"[ \t]*+)?|'(?:[^'\\]|\\.)*+(?:'[ \t]*+)?|\((?:[^()\\]|\\.)*+(?:\)[ \t]*+)?)"""
-# As far as it is known: the label, an address, which may stand in the next line, a title, and then any further lines.
-_DEFINITION = re.compile(
-    rf"""\[(?:[^\[\]\\]|\\.){{0,999}}+(?:\\|\](?::[ \t]*+(?:\n[ \t]*+)?
-    (?:(?:<(?:[^<>\n\\]|\\.)*+>?|[^ \t\n<][^ \t\n]*+)\\?(?:[ \t]++(?:{_TITLE})?\\?)?(?:\n.*)?)?)?)?""",
-    re.DOTALL | re.VERBOSE,
-)
 
 
 class Line:
@@ -309,11 +302,6 @@ def _maybe_definition(rest: str, *, in_paragraph: bool) -> bool:
     if in_paragraph and not "[^".startswith(rest[:2]):
         return False
     return maybe_definitions(rest)
-
-
-def maybe_definitions(paragraph: str) -> bool:
-    """Whether a paragraph, as far as it is known, could begin with link reference definitions."""
-    return len(paragraph) <= LONGEST_DEFINITION and bool(_DEFINITION.fullmatch(paragraph))
 
 
 def keeps_undecided(found: Plan) -> re.Pattern[str]:

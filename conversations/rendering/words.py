@@ -68,7 +68,7 @@ class Release:
         self._dead = 0
         self._begin = 0  # where the text of this call begins in all of it
         self._released = 0  # where that of the next call will
-        self._lengths: dict[int, int] = {}  # of escapes and formulas that are decided, by where they begin in all of it
+        self._lengths: dict[int, int] = {}  # of escapes and formulas, by where they begin in all of it
 
     @property
     def gave_up(self) -> bool:

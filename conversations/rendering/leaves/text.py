@@ -9,12 +9,12 @@ from markdown_it.common.utils import escapeHtml as escape
 from markdown_it.common.utils import normalizeReference
 
 from conversations.rendering import elements
+from conversations.rendering.definitions import maybe_definitions
 from conversations.rendering.elements import Element
 from conversations.rendering.footnotes import defined
 from conversations.rendering.grammar import is_costly
 from conversations.rendering.growth import Growth
 from conversations.rendering.leaves.base import MARKUP, Leaf
-from conversations.rendering.lines import maybe_definitions
 from conversations.rendering.markdown import learn_definitions, render_inline
 from conversations.rendering.words import Release
 
