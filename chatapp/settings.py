@@ -90,6 +90,7 @@ MIDDLEWARE = [
     "chatapp.policy.spare_admin",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
+    "chatapp.characters.refuse_nul",  # before whatever asks the database; the session does so when it is read
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",

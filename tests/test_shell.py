@@ -138,3 +138,25 @@ def test_a_request_that_cannot_be_read_is_refused_with_a_sentence(client, db):
     response = client.get("/", headers={"Host": "evil.example"})
     assert response.status_code == 400
     assert "This could not be accepted" in response.content.decode()
+
+
+@pytest.mark.parametrize("signed_in", [True, False])
+@pytest.mark.parametrize(
+    "address",
+    ["/s/%00/", f"/s/%00/files/{NOBODY}/", "/c/%00/", "/accounts/login/?next=%00", "/accounts/login/?a%00b=1"],
+)
+def test_an_address_that_no_database_takes_is_refused_with_a_sentence(client, user, address, signed_in):
+    if signed_in:
+        client.force_login(user)
+    response = client.get(address, headers={"Accept-Language": "de"})
+    assert response.status_code == 400
+    assert 'lang="de"' in response.content.decode()
+    assert "default-src 'none'" in response["Content-Security-Policy"]
+
+
+def test_a_cookie_that_no_database_takes_is_refused_with_a_sentence(db, django_assert_num_queries):
+    cookie = r'sessionid="aaaaaaaaaaaaaaaa\000bbbb"'  # within quotes Django reads octal numbers
+    with django_assert_num_queries(0):
+        response = Client().get(reverse("account_login"), headers={"Cookie": cookie})
+    assert response.status_code == 400
+    assert "This could not be accepted" in response.content.decode()
