@@ -124,3 +124,26 @@ def test_a_selection_is_opened_without_taking_it_along(user):
     assert not AuditEntry.objects.filter(action="transcripts.exported").exists()
     operator = signed_in(make_staff("otto", "operator"))
     assert operator.post(page("conversation_export"), sent | {"ids": str(other.pk)}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("name", "sent"),
+    [
+        ("conversation", {"updated_at__gte": "9999-12-31T23:59:59-14:00"}),
+        ("auditentry", {"at__lt": "9999-12-31T23:59:59-14:00"}),
+        ("generation", {"model": "99999999999999999999"}),
+    ],
+)
+def test_a_list_that_is_asked_for_what_cannot_be_is_shown_from_its_beginning(db, name, sent):
+    client = signed_in(make_staff("sam", "owner", "reviewer", "operator"))
+    response = client.get(page(f"{name}_changelist"), sent, follow=True)  # some databases know such times and numbers
+    assert (response.status_code, response.request["PATH_INFO"]) == (200, page(f"{name}_changelist"))
+
+
+@pytest.mark.parametrize(("name", "action"), [("conversation", "export"), ("flag", "take")])
+def test_a_selection_of_what_is_no_id_is_refused_with_a_sentence(db, name, action):
+    client = signed_in(make_staff("sam", "owner", "reviewer"))
+    sent = {"action": action, "_selected_action": "junk"}
+    response = client.post(page(f"{name}_changelist"), sent, follow=True)
+    assert response.redirect_chain == [(f"{page(f'{name}_changelist')}?e=1", 302)]
+    assert "This could not be looked up, and nothing was changed." in response.content.decode()

@@ -6,12 +6,14 @@ import uuid
 from typing import Any, ClassVar, cast
 
 from django.conf import settings
-from django.contrib import admin
-from django.core.exceptions import PermissionDenied
+from django.contrib import admin, messages
+from django.contrib.admin.views.main import ERROR_FLAG
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.core.paginator import Page, Paginator
 from django.db.models import Exists, Field, ManyToManyField, Model, OuterRef, QuerySet
 from django.forms import CheckboxSelectMultiple
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils.functional import cached_property
 from django.utils.text import capfirst
 from django.utils.translation import gettext
@@ -79,9 +81,18 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg] # generic for t
         return False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Call the list by what is in it."""
+        """Call the list by what is in it; one that is asked for what cannot be, is shown from its beginning.
+
+        Django does so for most of what it cannot look up. The rest it tells only as it asks the database.
+        """
         title = capfirst(self.opts.verbose_name_plural)
-        return super().changelist_view(request, {"title": title, **(extra_context or {})})
+        try:
+            return super().changelist_view(request, {"title": title, **(extra_context or {})})
+        except (ValidationError, OverflowError):  # a selection of what is no id; a time or number beyond all bounds
+            if request.method == "GET" and set(request.GET) <= {ERROR_FLAG}:
+                raise  # nothing was asked for: the mistake is ours
+            messages.error(request, gettext("This could not be looked up, and nothing was changed. Here is the list."))
+            return redirect(f"{request.path}?{ERROR_FLAG}=1")
 
     def history_view(
         self,
