@@ -484,3 +484,21 @@ async def test_an_export_streams_and_is_kept():
     entries = AuditEntry.objects.exclude(action="sign_in").order_by("pk")
     kept = await sync_to_async(lambda: list(entries.values_list("action", flat=True)))()
     assert kept == ["transcript.opened", "transcripts.exported"]
+
+
+def test_a_closed_flag_stays_closed_while_the_message_is_flagged_again(client, conversation, reviewer, user):
+    closed = Flag.objects.get()
+    flags.move(closed, Flag.State.RESOLVED, by=reviewer)
+    turns.give_feedback(user, closed.message, value=-1, comment=f"{SECRET} still")
+    entries = AuditEntry.objects.count()
+    sentence = "The message was flagged again since, so this flag stays closed. Work on the new one."
+    answer = client.post(page("flag_step", closed.pk), {"state": "open", "text": "Once more"})
+    assert answer.status_code == 409
+    assert sentence in answer.content.decode()
+    chosen = {"action": "give_back", "_selected_action": str(closed.pk)}
+    assert sentence in client.post(f"{page('flag_changelist')}?state=all", chosen, follow=True).content.decode()
+    assert sorted(Flag.objects.values_list("state", flat=True)) == ["open", "resolved"]
+    assert AuditEntry.objects.count() == entries
+    flags.move(Flag.objects.get(state="open"), Flag.State.DISMISSED, by=reviewer)
+    client.post(page("flag_step", closed.pk), {"state": "open"})
+    assert Flag.objects.get(pk=closed.pk).state == "open"

@@ -26,17 +26,17 @@ from conversations.models import Flag, Message
 from conversations.reading import transcript
 from conversations.review import flags
 
-TAKEN = gettext_lazy("Somebody else was faster: nothing was changed.")
-
 
 def _move_all(state: str) -> Any:
     def act(self: Any, request: HttpRequest, rows: QuerySet[Flag]) -> None:
-        moved, left = 0, 0
+        moved, left, again = 0, 0, ""
         for flag in rows.select_related(None)[: self.list_per_page]:
             if state == Flag.State.IN_REVIEW and flag.assigned_to_id is not None:
                 flag.assigned_to_id = user_of(request).pk  # the list may be old: what others have is taken on its page
             try:
                 flags.move(flag, state, by=user_of(request))
+            except flags.RaisedAgain as refusal:
+                again = str(refusal)
             except flags.FlagMoved:
                 left += 1
             else:
@@ -50,6 +50,8 @@ def _move_all(state: str) -> Any:
                 left,
             )
             messages.warning(request, sentence % {"count": left})
+        if again:
+            messages.warning(request, again)
 
     return act
 
@@ -151,8 +153,8 @@ class FlagAdmin(ReadOnlyAdmin):
             flag.assigned_to_id = step["had"]
         try:
             _take_step(flag, step, user)
-        except flags.FlagMoved:
-            messages.error(request, TAKEN)
+        except flags.FlagMoved as refusal:
+            messages.error(request, str(refusal))
             return self._too_late(request, pk, step["text"])
         return redirect("admin:conversations_flag_change", pk)
 

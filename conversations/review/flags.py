@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext, gettext_noop
@@ -39,6 +39,17 @@ BEFORE = {  # from which states one comes to a state
 class FlagMoved(Exception):
     """Somebody else was faster: the flag is not in a state from which this can be done."""
 
+    def __init__(self) -> None:
+        super().__init__(gettext("Somebody else was faster: nothing was changed."))
+
+
+class RaisedAgain(FlagMoved):
+    """A closed flag cannot be opened: the message was flagged anew since, for the same reason."""
+
+    def __init__(self) -> None:
+        sentence = gettext("The message was flagged again since, so this flag stays closed. Work on the new one.")
+        Exception.__init__(self, sentence)
+
 
 def raise_flag(message: Message, *, source: str, reason: str, by: User | None = None) -> Flag:
     """Have a reviewer look at a message; the flag that already waits for the same reason is returned as it is.
@@ -64,7 +75,7 @@ def raise_flag(message: Message, *, source: str, reason: str, by: User | None = 
 
 
 def move(flag: Flag, state: str, *, by: User) -> None:
-    """Bring a flag into another state: `open` gives it back, `in_review` takes it. Raises `FlagMoved`.
+    """Bring a flag into another state: `open` gives it back, `in_review` takes it. Raises `FlagMoved`, `RaisedAgain`.
 
     It is taken only from whom `flag` says that it has: somebody who took it meanwhile would not know that it is gone.
     """
@@ -75,11 +86,14 @@ def move(flag: Flag, state: str, *, by: User) -> None:
         fields["assigned_to"] = by
     else:
         fields["closed_at"] = timezone.now()
-    with transaction.atomic():
-        rows = _as_seen(flag) if state == Flag.State.IN_REVIEW else Flag.objects.filter(pk=flag.pk)
-        if not rows.filter(state__in=BEFORE[Flag.State(state)]).update(**fields):
-            raise FlagMoved
-        _record(by, "flag.state", flag, state=state)
+    try:
+        with transaction.atomic():
+            rows = _as_seen(flag) if state == Flag.State.IN_REVIEW else Flag.objects.filter(pk=flag.pk)
+            if not rows.filter(state__in=BEFORE[Flag.State(state)]).update(**fields):
+                raise FlagMoved
+            _record(by, "flag.state", flag, state=state)
+    except IntegrityError as error:  # one flag of a reason waits, never two: see the constraint
+        raise RaisedAgain from error
     if "assigned_to" in fields:
         flag.assigned_to = by if state == Flag.State.IN_REVIEW else None
 
