@@ -22,6 +22,16 @@ def test_the_owner_is_made_once_and_has_no_password():
     assert not owner.has_usable_password()
 
 
+@pytest.mark.parametrize("lost", ["is_active", "is_superuser"])
+def test_another_owner_is_made_when_the_first_is_none_any_more(lost, caplog):
+    first = local_owner()
+    get_user_model().objects.filter(pk=first.pk).update(**{lost: False})
+    make_user("Owner2")
+    owner = local_owner()
+    assert (owner.username, local_owner()) == ("owner3", owner)
+    assert "“owner” is taken: the owner is now “owner3”" in caplog.text
+
+
 def test_the_link_signs_in_once(client):
     link = sign_in_path(local_owner())
     assert client.get(link).url == "/"

@@ -75,3 +75,17 @@ def test_a_service_that_lists_nothing_can_be_named(settings, db):
     settings.OPENAI_MODEL = "by-name"
     catalogue.seed()
     assert names() == ["by-name"]
+
+
+def test_a_model_that_is_listed_twice_is_one(environment, provider, monkeypatch):
+    long = "x" * 200
+    monkeypatch.setattr(provider, "models", ["small-chat", "large-chat", "small-chat", f"{long}1", f"{long}2"])
+    for _ in range(2):  # each start asks again
+        assert f"4 models at {provider.base_url}" in catalogue.seed()
+        assert names() == ["small-chat", "large-chat", long]
+
+
+def test_a_model_whose_name_cannot_be_stored_is_left_out(environment, provider, monkeypatch):
+    monkeypatch.setattr(provider, "models", ["nul\0", "half\ud83d", "small-chat"])
+    catalogue.seed()
+    assert names() == ["small-chat"]

@@ -6,12 +6,19 @@ using it makes it void.
 
 from __future__ import annotations
 
+import logging
+from itertools import chain, count
+
 from django.contrib.auth import get_user_model
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.urls import reverse
 from django.utils.http import urlsafe_base64_decode, urlsafe_base64_encode
 
 from chatapp.accounts.models import User
+
+logger = logging.getLogger(__name__)
+
+NAME = "owner"
 
 
 class SignInTokenGenerator(PasswordResetTokenGenerator):
@@ -24,11 +31,19 @@ tokens = SignInTokenGenerator()
 
 
 def local_owner() -> User:
-    """Return the first superuser, made without a password when there is none."""
+    """Return the first superuser, made without a password when there is none that is active."""
     owner = get_user_model().objects.filter(is_superuser=True, is_active=True).order_by("pk").first()
     if owner is None:
-        owner = get_user_model().objects.create_superuser(username="owner", email="", password=None)
+        owner = get_user_model().objects.create_superuser(username=_free_name(), email="", password=None)
+        if owner.username != NAME:
+            logger.warning("No superuser is active, and “%s” is taken: the owner is now “%s”", NAME, owner.username)
     return owner
+
+
+def _free_name() -> str:
+    """Return the owner's name, or one like it: the account of that name may have been deactivated or demoted."""
+    names = chain([NAME], (f"{NAME}{number}" for number in count(2)))
+    return next(name for name in names if not get_user_model().objects.filter(username__iexact=name).exists())
 
 
 def sign_in_path(user: User) -> str:

@@ -85,7 +85,8 @@ async def listed(service: Service) -> list[str]:
         return []
     finally:
         await close_clients()  # this event loop ends with the listing
-    return [name for name in names if not _NOT_FOR_CHAT.search(name)]
+    # A NUL or half a character pair, which JSON can hold and databases cannot, is not printable.
+    return [name for name in names if name.isprintable() and not _NOT_FOR_CHAT.search(name)]
 
 
 def seed() -> list[str]:
@@ -104,8 +105,7 @@ def seed() -> list[str]:
     for service in services():
         names = asyncio.run(listed(service))
         wanted = settings.OPENAI_MODEL if service.base_url != settings.OLLAMA_URL else ""
-        if wanted:
-            names = [wanted, *(name for name in names if name != wanted)]
+        names = list(dict.fromkeys([wanted, *names] if wanted else names))  # some services list a model twice
         _add(service, names)
         if names:
             lines.append(f"{len(names)} models at {service.base_url}")
@@ -119,17 +119,20 @@ def seed() -> list[str]:
 def _add(service: Service, names: Iterable[str]) -> None:
     known = set(ChatModel.objects.filter(base_url=service.base_url).values_list("model_name", flat=True))
     position = ChatModel.objects.exclude(base_url="demo:").aggregate(last=Max("position"))["last"] or 0
-    fresh = [name for name in names if name not in known]
+    fresh = [name for name in dict.fromkeys(name[:200] for name in names) if name not in known]
     ChatModel.objects.bulk_create(
-        ChatModel(
-            label=name[:200],
-            base_url=service.base_url,
-            model_name=name[:200],
-            api_key_variable=service.api_key_variable,
-            prefill=service.prefill,
-            position=position + number,
-            context_window=known_abilities(name)[0],
-            sees_images=known_abilities(name)[1],
-        )
-        for number, name in enumerate(fresh, start=1)
+        [
+            ChatModel(
+                label=name,
+                base_url=service.base_url,
+                model_name=name,
+                api_key_variable=service.api_key_variable,
+                prefill=service.prefill,
+                position=position + number,
+                context_window=known_abilities(name)[0],
+                sees_images=known_abilities(name)[1],
+            )
+            for number, name in enumerate(fresh, start=1)
+        ],
+        ignore_conflicts=True,  # another process may have asked at the same time
     )
