@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import threading
 import uuid
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import connection, transaction
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -17,7 +21,7 @@ from conversations.asking.context import fenced
 from conversations.files.inspection import Unacceptable, clean_name, inspect
 from conversations.files.storage import forget_unsent, written
 from conversations.models import Attachment, Conversation, StoredFile
-from tests.factories import make_conversation, make_model, make_turn, picture
+from tests.factories import make_conversation, make_model, make_turn, make_user, picture
 
 
 def file(name: str, data: bytes) -> SimpleUploadedFile:
@@ -267,6 +271,46 @@ def test_what_is_never_sent_is_forgotten_after_a_day(user):
     assert forget_unsent() == 1
     assert [row.pk for row in Attachment.objects.all()] == [new.pk]
     assert StoredFile.objects.count() == 1
+
+
+def _note_a_write(reached: threading.Event) -> Callable[..., Any]:
+    """Tell when a connection begins what makes it wait for other writers."""
+
+    def wrapper(execute: Callable[..., Any], sql: str, *arguments: Any) -> Any:
+        if sql.startswith(("BEGIN", "DELETE")) or "FOR UPDATE" in sql:
+            reached.set()
+        return execute(sql, *arguments)
+
+    return wrapper
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("way", ["forgotten", "removed"])
+def test_a_file_that_is_being_sent_is_not_deleted(way):
+    user = make_user("ada")
+    row = turns.upload_file(user, file("a.png", picture()))
+    message = make_turn(make_conversation(user)).message.parent
+    Attachment.objects.update(created_at=timezone.now() - timedelta(hours=25))
+    reached, answers = threading.Event(), []
+
+    def delete() -> None:
+        try:
+            with connection.execute_wrapper(_note_a_write(reached)):
+                answers.append(forget_unsent() if way == "forgotten" else turns.remove_file(row))
+        except turns.FileGone as refusal:
+            answers.append(type(refusal))
+        finally:
+            connection.close()
+
+    other = threading.Thread(target=delete)
+    with transaction.atomic():
+        turns.attach_files(user, [row.pk], message=message)
+        other.start()
+        assert reached.wait(30)
+    other.join(30)
+    assert answers == [0 if way == "forgotten" else turns.FileGone]
+    assert [attachment.message for attachment in Attachment.objects.all()] == [message]
+    assert row.file.storage.exists(row.file.name)
 
 
 def test_an_edit_keeps_copies_of_the_files(user, ending_process):

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import threading
 import uuid
+from datetime import timedelta
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from conversations import turns
+from conversations.files.storage import forget_unsent
 from conversations.generating import claims
-from conversations.models import ChatModel, Conversation, Draft, Generation, Message, QueuedMessage
+from conversations.models import Attachment, ChatModel, Conversation, Draft, Generation, Message, QueuedMessage
 from conversations.threads import reader
 from tests.factories import make_conversation, make_model, make_running, make_turn, make_user, picture
 
@@ -162,6 +165,16 @@ def test_a_waiting_message_can_be_taken_back_or_removed(running, user):
     for act in (turns.edit_queued, turns.remove_queued):
         with pytest.raises(turns.AlreadySent):
             act(one)
+
+
+def test_files_of_a_message_taken_back_are_kept_for_a_day_from_then_on(running, user):
+    conversation = running.message.conversation
+    row = turns.upload_file(user, SimpleUploadedFile("a.txt", b"some notes"), conversation)
+    queued = queue(conversation, "Look", attachments=[row.pk])
+    Attachment.objects.update(created_at=timezone.now() - timedelta(hours=25))  # so long it has waited
+    turns.edit_queued(queued)
+    assert forget_unsent() == 0
+    assert turns.unsent_files(user, conversation) == [row]
 
 
 @pytest.mark.django_db(transaction=True)

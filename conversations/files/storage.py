@@ -17,9 +17,11 @@ from typing import IO, Any, cast
 
 from django.core.files.base import File
 from django.core.files.storage import Storage
+from django.db import transaction
 from django.utils import timezone
 
 from conversations.models import Attachment, Job, StoredFile, StoredPiece
+from conversations.models.messages import AttachmentQuerySet
 
 PIECE_BYTES = 1_048_576
 UNSENT_HOURS = 24
@@ -167,11 +169,21 @@ def forget_unsent() -> int:
     Blocks on the database.
     """
     before = timezone.now() - timedelta(hours=UNSENT_HOURS)
-    unsent = Attachment.objects.unsent().filter(created_at__lt=before)
-    count: int = unsent.delete()[1].get("conversations.Attachment", 0)
+    count = delete_unsent(Attachment.objects.filter(created_at__lt=before))
     sent = Attachment.objects.exclude(file="").order_by().values("file")
     jobs = Job.objects.exclude(file="").order_by().values("file")
     StoredFile.objects.filter(created_at__lt=before).exclude(pk__in=sent).exclude(pk__in=jobs).delete()
+    return count
+
+
+def delete_unsent(rows: AttachmentQuerySet) -> int:
+    """Delete those of these files that belong to no message; return how many. One that is being sent is waited for.
+
+    Django deletes by key what it has read before: without the lock also what was sent in between.
+    """
+    with transaction.atomic():
+        ids = list(rows.unsent().select_for_update().order_by("pk").values_list("pk", flat=True))
+        count: int = Attachment.objects.filter(pk__in=ids).delete()[1].get("conversations.Attachment", 0)
     return count
 
 

@@ -15,6 +15,7 @@ from django.utils.translation import gettext, ngettext
 from chatapp.accounts.models import User
 from conversations import audit
 from conversations.files.inspection import Inspected, Unacceptable, grouped, inspect, too_large
+from conversations.files.storage import delete_unsent
 from conversations.models import Attachment, ChatModel, Conversation, Message, QueuedMessage, uuid7
 from conversations.turns.base import TurnRefused
 
@@ -84,7 +85,7 @@ def _kept(user: User, conversation: Conversation | None, found: Inspected, data:
 def remove_file(attachment: Attachment) -> None:
     """Delete a file that has not been sent. Raises `FileGone` when it was."""
     with transaction.atomic():
-        if not Attachment.objects.unsent().filter(pk=attachment.pk).delete()[0]:
+        if not delete_unsent(Attachment.objects.filter(pk=attachment.pk)):
             raise FileGone
         audit.record(attachment.owner, "file.remove", file=str(attachment.pk))
 

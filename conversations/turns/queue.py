@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Collection
 
 from django.db import transaction
+from django.utils import timezone
 from django.utils.translation import gettext
 
 from conversations import audit, dispatch
@@ -158,7 +159,8 @@ def edit_queued(queued: QueuedMessage) -> str:
         conversation = locked(queued.conversation)
         queued = _still_there(queued)
         take_back(conversation.owner, conversation, queued.text)
-        queued.attachments.update(queued_message=None, unsent_in=conversation)
+        # However long it has waited: its files are in the composer from now on, and kept there for a day.
+        queued.attachments.update(queued_message=None, unsent_in=conversation, created_at=timezone.now())
         audit.record(conversation.owner, "message.unqueue", conversation_id=conversation.pk, queued=str(queued.pk))
         queued.delete()
         return queued.text
