@@ -19,7 +19,7 @@ from django.utils import timezone
 from conversations import turns
 from conversations.asking.context import fenced
 from conversations.files.inspection import Unacceptable, clean_name, inspect
-from conversations.files.storage import forget_unsent, written
+from conversations.files.storage import forget_unsent, unnamed, written
 from conversations.models import Attachment, Conversation, StoredFile
 from tests.factories import make_conversation, make_model, make_turn, make_user, picture
 
@@ -271,6 +271,14 @@ def test_what_is_never_sent_is_forgotten_after_a_day(user):
     assert forget_unsent() == 1
     assert [row.pk for row in Attachment.objects.all()] == [new.pk]
     assert StoredFile.objects.count() == 1
+
+
+def test_files_that_no_row_names_are_found_without_reading_all_rows_for_each(db):
+    plan = unnamed().explain()
+    if connection.vendor == "postgresql":
+        assert plan.count("Anti Join") == 2
+    else:
+        assert "USING COVERING INDEX attachments_by_file (file=?)" in plan
 
 
 def _note_a_write(reached: threading.Event) -> Callable[..., Any]:

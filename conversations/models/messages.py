@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 from django.db.models.signals import post_delete
 from django.dispatch import receiver
 from django.utils import timezone
@@ -131,6 +132,7 @@ class Attachment(models.Model):
 
     class Meta:
         ordering = ("id",)
+        indexes = (models.Index(fields=("file",), name="attachments_by_file", condition=Q(file__gt="")),)
 
     def __str__(self) -> str:
         return self.name
