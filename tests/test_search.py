@@ -10,6 +10,7 @@ from importlib import import_module
 
 import pytest
 from django.apps import apps
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -245,6 +246,13 @@ def test_a_search_costs_the_same_queries_whatever_is_found(user):
 
 
 # Keeping up
+
+
+def test_a_title_that_comes_from_a_file_is_found(user, ending_process):
+    file = turns.upload_file(user, SimpleUploadedFile("zebrareport.txt", b"some words"))
+    turns.start(user, text="", model=make_model(), request_key=uuid.uuid4(), attachments=[file.pk])
+    index_missed()
+    assert texts(user, "zebrareport") == ["zebrareport.txt"]
 
 
 def test_a_title_that_changes_is_found_by_its_new_words_alone(user):

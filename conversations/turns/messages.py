@@ -77,6 +77,7 @@ def _title_from_files(conversation: Conversation, question: Message | None) -> N
     first = question.attachments.first()
     conversation.title = first.name if first is not None else ""
     conversation.save(update_fields=["title"])
+    index_titles([conversation.pk])
 
 
 def send(  # noqa: PLR0913 - each is named by the caller
