@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -245,6 +248,47 @@ def test_tags_are_added_once_and_go_with_their_last_conversation(owner_client, u
     assert user.tags.count() == 0
     assert owner_client.post(url("tags", other.pk), {"remove": "x"}).status_code == 404
     assert owner_client.post(url("tags", other.pk), {"name": " \0 "}).status_code == 422
+
+
+def _note_a_write(reached: threading.Event) -> Callable[..., Any]:
+    """Tell when a connection begins to write tags, or, with SQLite, to write at all."""
+
+    def wrapper(execute: Callable[..., Any], sql: str, *arguments: Any) -> Any:
+        locks = '"conversations_tag"' in sql and ("FOR UPDATE" in sql or sql.startswith("DELETE"))
+        if locks or sql.startswith(("BEGIN", 'INSERT INTO "conversations_conversation_tags"')):
+            reached.set()
+        return execute(sql, *arguments)
+
+    return wrapper
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("first", ["tagging", "purging"])
+def test_a_tag_that_is_given_outlives_its_last_conversation(user, first):
+    old, new = make_conversation(user), make_conversation(user)
+    turns.tag(user, Conversation.objects.filter(pk=old.pk), "work")
+    turns.delete(old)
+    acts = [lambda: turns.tag(user, Conversation.objects.filter(pk=new.pk), "work"), lambda: purge.purge(old.pk)]
+    now, meanwhile = acts if first == "tagging" else reversed(acts)
+    reached, done = threading.Event(), []
+
+    def act() -> None:
+        try:
+            with connection.execute_wrapper(_note_a_write(reached)):
+                meanwhile()
+            done.append(True)
+        finally:
+            connection.close()
+
+    other = threading.Thread(target=act)
+    with transaction.atomic():
+        now()
+        other.start()
+        assert reached.wait(30)
+    other.join(30)
+    assert done
+    assert list(Conversation.objects.values_list("pk", "tags__name")) == [(new.pk, "work")]
+    assert user.tags.count() == 1
 
 
 def test_a_tag_of_somebody_else_cannot_be_used(owner_client, user, stranger):

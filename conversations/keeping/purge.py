@@ -16,7 +16,7 @@ import uuid
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from conversations import audit
@@ -90,9 +90,19 @@ def purge(conversation_id: uuid.UUID) -> bool:
         Generation.objects.filter(message__conversation=conversation).fence()
         conversation.delete()
         audit.record(None, "conversation.purge", conversation_id=conversation_id)
-        Tag.objects.filter(owner=conversation.owner_id, conversations=None).delete()
+        forget_unused(Tag.objects.filter(owner=conversation.owner_id))
     logger.info("Conversation %s is gone for good", conversation_id)
     return True
+
+
+def forget_unused(tags: QuerySet[Tag]) -> None:
+    """Delete those of these tags that no conversation has, in the caller's transaction.
+
+    They are locked and then looked at again: one that is being given to a conversation meanwhile stays.
+    """
+    unused = tags.filter(conversations=None)
+    ids = list(unused.select_for_update(of=("self",)).order_by("pk").values_list("pk", flat=True))
+    Tag.objects.filter(pk__in=ids, conversations=None).delete()
 
 
 def _due() -> list[uuid.UUID]:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext
 
 from chatapp.accounts.models import User
 from conversations import audit
+from conversations.keeping.purge import forget_unused
 from conversations.models import Conversation, ConversationQuerySet, Generation, Tag
 from conversations.search import index_conversation
 from conversations.turns.base import TurnRefused, locked
@@ -78,7 +79,8 @@ def tag(user: User, rows: ConversationQuerySet, name: str) -> Tag:
     if not name:
         raise TurnRefused(gettext("Give the tag a name."))
     with transaction.atomic():
-        found = user.tags.filter(name__iexact=name).first() or Tag.objects.get_or_create(owner=user, name=name)[0]
+        tags = user.tags.select_for_update()  # else it could be gone with its last conversation before it is given
+        found = tags.filter(name__iexact=name).first() or tags.get_or_create(owner=user, name=name)[0]
         through = Conversation.tags.through
         ids = list(rows.visible().values_list("pk", flat=True))
         links = [through(conversation_id=pk, tag_id=found.pk) for pk in ids]
@@ -93,7 +95,7 @@ def untag(rows: ConversationQuerySet, tag: Tag) -> None:
         links = Conversation.tags.through.objects.filter(tag=tag, conversation__in=rows)
         audit.record_each(tag.owner, "conversation.untag", list(links.values_list("conversation", flat=True)))
         links.delete()
-        Tag.objects.filter(pk=tag.pk, conversations=None).delete()
+        forget_unused(Tag.objects.filter(pk=tag.pk))
 
 
 def leave(conversation: Conversation) -> None:
