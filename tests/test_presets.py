@@ -63,6 +63,19 @@ def test_the_next_conversation_begins_as_it_was_set(owner_client, user):
     assert Conversation.objects.order_by("pk").last().system_prompt == ""
 
 
+@pytest.mark.parametrize("begun", [True, False])
+def test_a_preset_with_a_name_that_is_taken_changes_no_settings(owner_client, user, begun):
+    conversation = make_conversation(user, system_prompt="As before")
+    turns.create_preset(user, name="Poet", settings=turns.ConversationSettings())
+    page = url("settings", conversation.pk) if begun else url("new_settings")
+    response = owner_client.post(page, settings_form(system_prompt="Rhyme.", preset_name="Poet", save_as="yes"))
+    assert response.status_code == 409
+    assert "Rhyme." in response.content.decode()
+    assert "Rhyme." not in owner_client.get(page).content.decode()
+    conversation.refresh_from_db()
+    assert conversation.system_prompt == "As before"
+
+
 def test_presets_are_made_applied_renamed_and_deleted(owner_client, user):
     conversation = make_conversation(user)
     page = url("settings", conversation.pk)

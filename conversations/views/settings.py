@@ -9,6 +9,7 @@ import uuid
 from typing import Any
 
 from django.contrib import messages
+from django.db import transaction
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext
@@ -60,10 +61,11 @@ def _settings(request: Request, conversation: Conversation | None) -> HttpRespon
         return _page(request, conversation, form, status=UNPROCESSABLE)
     try:
         wanted = ConversationSettings.given(form.cleaned_data["system_prompt"], form.parameters(current.parameters))
-        saved = _save(request, conversation, wanted, None)
-        if form.makes_preset:
-            model = _model(request, saved)
-            turns.create_preset(request.user, name=form.cleaned_data["preset_name"], settings=wanted, model=model)
+        with transaction.atomic():  # both, or what is refused has changed nothing
+            if form.makes_preset:
+                model = _model(request, conversation)
+                turns.create_preset(request.user, name=form.cleaned_data["preset_name"], settings=wanted, model=model)
+            saved = _save(request, conversation, wanted, None)
     except TurnRefused as refusal:
         return _page(request, conversation, form, error=why(refusal), status=CONFLICT)
     return _done(request, saved)
