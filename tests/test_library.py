@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import uuid
 from collections.abc import Callable
@@ -477,6 +478,19 @@ def test_temporary_ones_are_neither_listed_nor_found(owner_client, user):
     assert SearchEntry.objects.count() == 0
     purge.tidy()
     assert SearchEntry.objects.count() == 0
+
+
+def test_what_is_typed_for_a_temporary_one_is_kept_nowhere(owner_client, user):
+    turns.keep_draft(user, None, text="For another one", request_key=uuid.uuid4())
+    html = page(owner_client, "home", temporary="on")
+    assert "For another one" not in html
+    sent = {"text": "Between us", "request_key": str(uuid.uuid4())}
+    assert owner_client.post(re.search(r'data-draft="([^"]+)"', html)[1], sent).status_code == 204
+    assert [draft.text for draft in user.drafts.all()] == ["For another one"]
+    ordinary = page(owner_client, "home")
+    assert "For another one" in ordinary
+    owners = [re.search(r'data-owner="([^"]+)"', html)[1] for html in (html, ordinary)]
+    assert owners[0] != owners[1]  # by which the script keeps apart what was typed in one tab
 
 
 def test_keeping_a_temporary_one_makes_it_like_all_others(owner_client, user):

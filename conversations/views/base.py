@@ -70,7 +70,9 @@ def conversation_page(  # noqa: PLR0913 - what a page can show besides its threa
     if window is None:
         window = windows.latest(conversation) if conversation is not None else Window()
     typed = typed or Typed()
-    draft = None if typed.text or error else draft_of(request.user, conversation)
+    temporary = conversation.temporary if conversation is not None else "temporary" in (request.POST or request.GET)
+    keeps_none = temporary and conversation is None
+    draft = None if typed.text or error or keeps_none else draft_of(request.user, conversation)
     if not error:
         typed = Typed(draft.text if draft is not None else typed.text, unsent_files(request.user, conversation))
     context = {
@@ -83,10 +85,9 @@ def conversation_page(  # noqa: PLR0913 - what a page can show besides its threa
         "running_elsewhere": runs_elsewhere(conversation, window.views),
         **composer_context(request.user, request.session, conversation, typed=typed, error=error),
         "draft": draft,
+        "temporary": temporary,
     }
-    if conversation is None:
-        context |= {"temporary": "temporary" in (request.POST or request.GET)}
-    else:
+    if conversation is not None:
         context |= _shown_of(conversation)
     return render(request, "conversations/conversation.html", context, status=status)
 
@@ -95,7 +96,6 @@ def _shown_of(conversation: Conversation) -> dict[str, Any]:
     return {
         "queue": queue(conversation),
         "title_pending": title_pending(conversation),
-        "temporary": conversation.temporary,
         "openings": openings.told_to_owner(conversation.pk),
     }
 

@@ -90,7 +90,9 @@ def remove(request: Request, conversation_id: uuid.UUID, queued_id: uuid.UUID) -
 
 @require_POST
 def draft(request: Request, conversation_id: uuid.UUID | None = None) -> HttpResponse:
-    """Keep what has been typed."""
+    """Keep what has been typed, except for a temporary conversation that has not begun: it leaves nothing behind."""
+    if conversation_id is None and "temporary" in request.GET:
+        return HttpResponse(status=NO_CONTENT)
     conversation = owned_conversation(request, conversation_id) if conversation_id is not None else None
     form = DraftForm(request.POST)
     if not form.is_valid():

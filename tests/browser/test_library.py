@@ -202,6 +202,19 @@ def test_a_temporary_conversation_is_kept_or_gone(page):
     expect(page.locator("#conversations .place[aria-current]")).to_have_text(re.compile(re.escape(title[:9])))
 
 
+def test_what_is_typed_for_a_temporary_conversation_comes_into_no_other(visit):
+    page = visit.page("/?temporary=on")
+    box = page.get_by_role("textbox", name="Message")
+    box.press_sequentially("Between us")
+    page.goto("/")
+    expect(box).not_to_have_value("Between us")
+    page.goto("/?temporary=on")
+    expect(box).to_have_value("Between us")  # this tab knows it
+    ask_first(page, f"Between us {SHORT}")
+    page.goto("/?temporary=on")
+    expect(box).to_have_value("")
+
+
 def test_leaving_a_temporary_conversation_is_told_to_the_server(visit):
     page = visit.page("/?temporary=on")
     ask_first(page, f"Between us {SHORT}")
