@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,16 @@ def _networks(names: list[str]) -> None:
             ipaddress.ip_network(name, strict=False)
         except ValueError as error:
             raise ValidationError(f"“{name}” is no network") from error
+
+
+def _service(address: str) -> None:
+    if not re.match(r"https?://|$", address):
+        raise ValidationError("It begins with http:// or https://")
+    if re.match(r"https?://[^/?#]*@", address):
+        raise ValidationError(
+            "It has a user or a password in it, and addresses are kept in the database, for staff to read:"
+            " leave them out, and give the key that the service wants as OPENAI_API_KEY"
+        )
 
 
 # --- Where it runs ---------------------------------------------------------------------------------------------------
@@ -297,9 +308,9 @@ USE_TZ = True
 # --- Models and their providers --------------------------------------------------------------------------------------
 
 OPENAI_API_KEY: str = env.str("OPENAI_API_KEY", "")  # rows name the variable; its value is read when it is needed
-OPENAI_BASE_URL: str = env.str("OPENAI_BASE_URL", "", validate=validate.Regexp(r"^$|^https?://"))
+OPENAI_BASE_URL: str = env.str("OPENAI_BASE_URL", "", validate=_service)
 OPENAI_MODEL: str = env.str("OPENAI_MODEL", "")
-OLLAMA_URL: str = env.str("OLLAMA_URL", "http://127.0.0.1:11434/v1", validate=validate.Regexp(r"^$|^https?://"))
+OLLAMA_URL: str = env.str("OLLAMA_URL", "http://127.0.0.1:11434/v1", validate=_service)
 # What a model is taken to read and write at once, in tokens, as long as its row does not say; at least as much as the
 # smallest of today's models have, and a service that has less says so, whereupon less is sent.
 DEFAULT_CONTEXT_WINDOW: int = env.int("DEFAULT_CONTEXT_WINDOW", 32_768, validate=validate.Range(min=512, max=10**9))

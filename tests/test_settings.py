@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -46,6 +47,15 @@ def test_a_bad_value_is_named_in_one_line(name, value):
     assert result.returncode == 1
     assert result.stderr.count("\n") == 1, result.stderr
     assert name in result.stderr
+
+
+@pytest.mark.parametrize("name", ["OPENAI_BASE_URL", "OLLAMA_URL"])
+def test_an_address_with_a_password_is_refused_without_telling_it(name):
+    result = manage("check", **{name: "https://somebody:hunter2hunter2@models.example/v1"})
+    assert result.returncode == 1
+    assert f'"{name}" invalid' in result.stderr
+    assert "leave them out, and give the key that the service wants as OPENAI_API_KEY" in result.stderr
+    assert not re.search("somebody|hunter2|models.example", result.stdout + result.stderr)
 
 
 def test_debug_on_a_public_host_is_refused():
