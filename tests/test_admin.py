@@ -130,6 +130,6 @@ def test_an_account_can_be_deleted_with_all_that_it_owns(staff_client, user):
 
 
 @pytest.mark.parametrize("name", ["conversation", "generation", "auditentry", "chatmodel"])
-@pytest.mark.parametrize("query", ["nonsense", "'", "%", "00000000-0000-7000-8000-000000000000", "\0"])
+@pytest.mark.parametrize("query", ["nonsense", "'", "%", "00000000-0000-7000-8000-000000000000"])
 def test_no_search_fails(staff_client, name, query):
     assert staff_client.get(page(f"{name}_changelist"), {"q": query}).status_code == 200

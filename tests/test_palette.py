@@ -44,11 +44,11 @@ def test_it_finds_nothing_of_others_and_nothing_deleted(owner_client, user, stra
     assert "option" not in found(owner_client, "glacier")
 
 
-@pytest.mark.parametrize("query", ["%", "_", "\\", "\0", "x" * 5000, "' OR 1=1 --"])
+@pytest.mark.parametrize("query", ["%", "_", "\\", " ", "x" * 5000, "' OR 1=1 --"])
 def test_any_query_is_text(owner_client, user, query):
     make_conversation(user, title="plain")
     options = found(owner_client, query)
-    assert ("plain" in options) is (query == "\0")  # which is nothing
+    assert ("plain" in options) is (query == " ")  # which is nothing
 
 
 def test_an_empty_query_gives_the_newest_and_no_more_than_fit(owner_client, user):

@@ -182,7 +182,7 @@ def test_no_query_is_an_error(user):
         sent = {"q": query.encode("utf-8", "surrogatepass").decode("utf-8", "replace")}
         for name in ("manage", "search"):
             response = client.get(reverse(f"conversations:{name}"), sent, headers={"HX-Request": "true"})
-            assert response.status_code == 200, query
+            assert response.status_code == (400 if "\0" in query else 200), query
 
 
 @pytest.mark.django_db
