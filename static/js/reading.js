@@ -100,7 +100,20 @@
     marks = [];
     const appends = tasks.every(({ swapSpec }) => /^(beforeend|none)$/.test(swapSpec.style));
     if (!following && !appends) mark();
+    dropShown(tasks);
   });
+
+  /** Take out of what is appended the messages that are there by now: two answers that were under way may bring them. */
+  function dropShown(tasks) {
+    const leaving = new Set(tasks.filter(({ swapSpec }) => swapSpec.style === 'delete').map(({ target }) => target));
+    for (const { swapSpec, target, fragment } of tasks) {
+      if (target !== thread || swapSpec.style !== 'beforeend') continue;
+      for (const message of fragment.querySelectorAll('.message[id]')) {
+        const there = document.getElementById(message.id);
+        if (there && !leaving.has(there)) message.remove();
+      }
+    }
+  }
 
   on('htmx:after:swap', () => {
     const kept = marks.find(([block]) => block.isConnected);
@@ -196,6 +209,18 @@
 
   let lastTick = Date.now();
   let refreshing = false;
+  let missed = false; // an occasion to refresh, because something was being sent
+  const acting = new Set(); // what is being sent: its answer says itself how the thread has changed
+
+  on('htmx:before:request', ({ detail: { ctx } }) => {
+    if (ctx.request.method === 'POST') acting.add(ctx);
+  });
+
+  on('htmx:finally:request', ({ detail: { ctx } }) => {
+    if (!acting.delete(ctx) || acting.size || !missed) return;
+    missed = false;
+    refresh();
+  });
 
   /** What the page shows of the thread's end; nothing when it shows another part. */
   function shown() {
@@ -206,6 +231,8 @@
 
   async function refresh() {
     if (refreshing || document.hidden || isLate() || thread.querySelector('.edit')) return;
+    missed = acting.size > 0;
+    if (missed) return;
     refreshing = true;
     try {
       const known = shown();
@@ -215,8 +242,10 @@
       else if (answer.status === 404) hint(words.gone);
       else if (answer.status === 200 && known === shown()) {
         const html = await answer.text();
+        missed = acting.size > 0;
+        if (missed || known !== shown()) return;
         if (!streams().length) leave(); // what came meanwhile is below; the reader stays
-        if (known === shown()) await swap(html);
+        await swap(html);
       }
     } catch { /* the next occasion comes */ } finally {
       refreshing = false;
