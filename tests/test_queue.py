@@ -17,6 +17,7 @@ from django.utils import timezone
 from conversations import turns
 from conversations.files.storage import forget_unsent
 from conversations.generating import claims
+from conversations.live.state import dom_id
 from conversations.models import Attachment, ChatModel, Conversation, Draft, Generation, Message, QueuedMessage
 from conversations.threads import reader
 from tests.factories import make_conversation, make_model, make_running, make_turn, make_user, picture
@@ -360,6 +361,23 @@ def test_a_page_that_is_behind_gets_the_end_of_the_thread(owner_client, user, en
     other = owner_client.post(url("queue", conversation.pk), {"seen": "garbage\0"}, headers=htmx).content.decode()
     assert 'class="message' not in other  # whoever reads another branch keeps it
     assert 'id="queue"' in other
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_page_that_is_behind_gets_the_end_of_the_thread_with_its_waiting_message(owner_client, user, ending_process):
+    conversation = make_conversation(user)
+    shown = make_turn(conversation, "One").message
+    later = make_running(conversation, question="Two, from the phone").message
+    before = f"{dom_id(shown.parent_id)}.0 {dom_id(shown.pk)}.0"
+    reports = [before, f"{before} {dom_id(later.parent_id)}.0 {dom_id(later.pk)}.0"]
+    pages = []
+    for number, report in enumerate(reports):
+        headers = {"HX-Request": "true", "Stillwater-Shown": report}
+        fields = {"text": f"Three {number}", "request_key": uuid.uuid4()}
+        pages.append(owner_client.post(url("send", conversation.pk), fields, headers=headers).content.decode())
+    assert [page.count("Two, from the phone</div>") for page in pages] == [1, 0]
+    assert [page.count('id="queue"') for page in pages] == [1, 1]
+    assert "Three 0" in pages[0]
 
 
 @pytest.mark.django_db(transaction=True)

@@ -252,6 +252,15 @@ def test_a_page_that_shows_more_than_there_is_loses_it(signed_in, long):
     assert f'hx-target="#{dom_id(end)} ~ *" hx-swap="delete"' in html
 
 
+@pytest.mark.parametrize("lacking", [1, 2, 20])
+def test_a_page_that_lacks_messages_between_others_gets_all_from_there_on(signed_in, long, lacking):
+    rows = shown(long)
+    del rows[-2 - lacking : -2]
+    html = signed_in.get(url("fresh", long.pk), headers=report(rows)).content.decode()
+    assert f'hx-target="#{rows[-3].dom_id} ~ *" hx-swap="delete"' in html
+    assert articles(html) == [row.dom_id for row in shown(long)[-2 - lacking :]]
+
+
 @pytest.mark.parametrize("header", ["", "-", "m0123456789.ab", "<script>", "x" * 5000])
 def test_a_page_that_shows_nothing_known_gets_the_end(signed_in, long, header):
     html = signed_in.get(url("fresh", long.pk), headers={"Stillwater-Shown": header}).content.decode()

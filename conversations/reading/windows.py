@@ -92,12 +92,13 @@ def around(conversation: Conversation, message_id: uuid.UUID) -> Window:
 def patch(conversation: Conversation, shown: Sequence[Shown], *, near: uuid.UUID | None = None) -> Patch:
     """Return what a page lacks that shows the messages `shown`, of which the last is the end of what it shows.
 
-    When it shows none of the branch any more it gets all anew, `near` a message if one is named.
+    When it shows none of the branch any more it gets all anew, `near` a message if one is named. Where it lacks
+    messages between others, it gets all from there on.
     """
     known = {row.dom_id: row.tag for row in shown}
-    ids, place = _meeting(conversation, known, limit=2 * PAGE)
+    ids, place = _meeting(conversation, shown, limit=2 * PAGE)
     if place is None and near is not None:
-        ids, place = _meeting(conversation, known)
+        ids, place = _meeting(conversation, shown)
     if place is None:
         return Patch("", False, [], around(conversation, near) if near is not None else latest(conversation))
     keep = dom_id(ids[place])
@@ -108,12 +109,23 @@ def patch(conversation: Conversation, shown: Sequence[Shown], *, near: uuid.UUID
 
 
 def _meeting(
-    conversation: Conversation, known: dict[str, str], limit: int = NO_LIMIT
+    conversation: Conversation, shown: Sequence[Shown], limit: int = NO_LIMIT
 ) -> tuple[list[uuid.UUID], int | None]:
-    """Return the ids from the branch's end upwards, and the place of the first that is known among them, if any is."""
+    """Return the ids from the branch's end upwards, and the place of the last that is shown without a gap before it."""
     leaf = conversation.active_leaf_id
-    ids = upward(leaf, limit=limit) if leaf is not None and known else []
-    return ids, next((index for index, pk in enumerate(ids) if dom_id(pk) in known), None)
+    ids = upward(leaf, limit=limit) if leaf is not None and shown else []
+    places = {dom_id(pk): place for place, pk in enumerate(ids)}
+    return ids, _end_of_run([places.get(row.dom_id) for row in shown])
+
+
+def _end_of_run(places: list[int | None]) -> int | None:
+    """Return where the first places that follow one another downwards end; None when there is none."""
+    end: int | None = None
+    for place in places:
+        if end is not None and place != end - 1:
+            break
+        end = place
+    return end
 
 
 def _way_to(conversation: Conversation, message_id: uuid.UUID) -> list[uuid.UUID]:

@@ -153,9 +153,14 @@ def shows_part(request: Request) -> bool:
 
 def shows_end(request: Request, question: Message) -> bool:
     """Whether the page shows the message that a question was put below, so that the question can be added there."""
-    if question.parent_id is None or "Stillwater-Shown" not in request.headers:
+    return question.parent_id is None or shows_last(request, question.parent_id)
+
+
+def shows_last(request: Request, message_id: uuid.UUID) -> bool:
+    """Whether a message is the last that the page shows, as far as the page says."""
+    if "Stillwater-Shown" not in request.headers:
         return True
-    return [row.dom_id for row in shown(request)][-1:] == [dom_id(question.parent_id)]
+    return [row.dom_id for row in shown(request)][-1:] == [dom_id(message_id)]
 
 
 def page_nonce(request: Request) -> str:

@@ -22,8 +22,11 @@ from conversations.views.base import (
     Request,
     conversation_page,
     owned_conversation,
+    patch_context,
     refused_by,
     runs_elsewhere,
+    shown,
+    shows_last,
     shows_part,
     thread_changed,
     why,
@@ -105,7 +108,10 @@ def draft(request: Request, conversation_id: uuid.UUID | None = None) -> HttpRes
 
 
 def queue_changed(request: Request, conversation: Conversation, files: Sequence[Attachment] = ()) -> HttpResponse:
-    """Answer an action that changed the queue alone; `files` come back into the composer."""
+    """Answer an action that changed the queue alone; `files` come back into the composer.
+
+    A page that does not show the end of the thread gets what it lacks: what is sent later is added to its end.
+    """
     if not request.htmx:
         return redirect("conversations:conversation", conversation.pk)
     context = {
@@ -115,6 +121,10 @@ def queue_changed(request: Request, conversation: Conversation, files: Sequence[
         "draft": turns.draft_of(request.user, conversation),
         "request_key": uuid.uuid4(),
     }
+    leaf = conversation.active_leaf_id
+    if leaf is not None and not shows_part(request) and not shows_last(request, leaf):
+        fresh, known = owned_conversation(request, conversation.pk), shown(request)
+        context |= patch_context(fresh, windows.patch(fresh, known), known)
     return render(request, "conversations/_queued.html", context)
 
 

@@ -40,7 +40,7 @@ def begin(page: Page) -> None:
 
 
 def test_a_turn_that_a_refresh_brought_first_is_not_added_again(page):
-    """The page asks what it lacks, as when its window is looked at again, and then the late answer to a message comes."""
+    """The page has asked what it lacks, and then the late answer to a message comes."""
     begin(page)
     nonce = page.evaluate("document.querySelector('script[nonce]').nonce")
 
