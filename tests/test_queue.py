@@ -381,6 +381,25 @@ def test_a_page_that_is_behind_gets_the_end_of_the_thread_with_its_waiting_messa
 
 
 @pytest.mark.django_db(transaction=True)
+def test_only_a_key_that_was_used_is_replaced(owner_client, user, ending_process):
+    conversation = make_conversation(user)
+    question = make_turn(conversation).message.parent
+    htmx, key = {"HX-Request": "true"}, uuid.uuid4()
+
+    def post(name: str, pk: object, **fields) -> str:
+        return owner_client.post(url(name, pk), fields, headers=htmx).content.decode()
+
+    assert "request_key" not in post("send", conversation.pk, text="x" * 200_001, request_key=key)
+    assert 'id="composer-key"' in post("send", conversation.pk, text="One", request_key=key)
+    assert "composer-key" not in owner_client.get(url("fresh", conversation.pk), headers=htmx).content.decode()
+    assert 'hx-target="#composer-key"' in post("send", conversation.pk, text="Another", request_key=key)
+    assert f'hx-target="#{dom_id(question.pk)}-key"' in post("edit", question.pk, text="Another", request_key=key)
+    form = owner_client.get(url("edit", question.pk), headers=htmx).content.decode()
+    assert f'id="{dom_id(question.pk)}-key" name="request_key"' in form
+    assert questions(conversation) == ["Why?", "One"]
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_draft_is_kept_shown_and_limited(owner_client, user, settings, caplog):
     conversation = make_conversation(user)
     answer = owner_client.post(

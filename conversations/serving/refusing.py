@@ -7,7 +7,6 @@ no form. Only requests by htmx are answered here; without it they get the page t
 from __future__ import annotations
 
 import math
-import uuid
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -54,8 +53,7 @@ async def _refuse(full: Full, scope: dict[str, Any], send: Any) -> None:
     request.COOKIES = parse_cookie(headers.get(b"cookie", b"").decode("latin-1"))
     request.META["HTTP_ACCEPT_LANGUAGE"] = headers.get(b"accept-language", b"").decode("latin-1")
     with override(get_language_from_request(request)):
-        context = {"error": full.sentence(), "request_key": uuid.uuid4()}
-        body = render_to_string("conversations/_refused.html", context).encode()
+        body = render_to_string("conversations/_refused.html", {"error": full.sentence()}).encode()
     answer = [
         (b"content-type", b"text/html; charset=utf-8"),
         (b"content-length", str(len(body)).encode()),

@@ -23,7 +23,7 @@ from conversations.reading import library, transcript, windows
 from conversations.reading.waiting import queue
 from conversations.reading.windows import Patch, Shown, Window
 from conversations.review import openings
-from conversations.turns import Gone, LimitReached, TurnRefused, draft_of, unsent_files
+from conversations.turns import Gone, KeyUsed, LimitReached, TurnRefused, draft_of, unsent_files
 from conversations.views.composing import Typed, composer_context
 
 CONFLICT = 409
@@ -112,17 +112,23 @@ def title_pending(conversation: Conversation) -> bool:
     return recent and conversation.title_source == Conversation.TitleSource.FIRST_WORDS
 
 
-def thread_changed(request: Request, conversation: Conversation, near: uuid.UUID | None = None) -> HttpResponse:
+def thread_changed(
+    request: Request,
+    conversation: Conversation,
+    near: uuid.UUID | None = None,
+    request_key: uuid.UUID | None = None,
+) -> HttpResponse:
     """Answer an action that changed the thread: what the page lacks, or a redirect to all of it.
 
-    `near` is the message that it is about, for a page that shows a part of the thread that there is no more.
+    `near` is the message that it is about, for a page that shows a part of the thread that there is no more;
+    `request_key` is for the composer, when its own was used.
     """
     if not request.htmx:
         return redirect("conversations:conversation", conversation.pk)
     fresh = owned_conversation(request, conversation.pk)
     known = shown(request)
     context = patch_context(fresh, windows.patch(fresh, known, near=near), known)
-    return render(request, "conversations/_thread.html", context)
+    return render(request, "conversations/_thread.html", context | {"request_key": request_key})
 
 
 def patch_context(conversation: Conversation, patch: Patch, known: list[Shown]) -> dict[str, Any]:
@@ -135,7 +141,6 @@ def patch_context(conversation: Conversation, patch: Patch, known: list[Shown]) 
         "window": patch.window,
         "thread": patch.window.views,
         "queue": queue(conversation),
-        "request_key": uuid.uuid4(),
         "running_elsewhere": runs_elsewhere(conversation, views) and not goes_on,
     }
 
@@ -172,10 +177,12 @@ def page_nonce(request: Request) -> str:
 def refused(
     request: Request, conversation: Conversation | None, error: str, *, typed: Typed | None = None, status: int
 ) -> HttpResponse:
-    """Answer an action that was refused: nothing is lost, and the sentence says what to do."""
+    """Answer an action that was refused: nothing is lost, and the sentence says what to do.
+
+    The key of a form whose action was not done stays: an earlier request may have done it, whose answer was lost.
+    """
     if request.htmx:
-        context = {"error": error, "request_key": uuid.uuid4()}
-        return render(request, "conversations/_refused.html", context, status=status)
+        return render(request, "conversations/_refused.html", {"error": error}, status=status)
     fresh = owned_conversation(request, conversation.pk) if conversation is not None else None
     return conversation_page(request, fresh, typed=typed, error=error, status=status)
 
@@ -186,9 +193,20 @@ def refused_form(request: Request, conversation: Conversation, form: Form) -> Ht
 
 
 def refused_by(
-    request: Request, conversation: Conversation | None, refusal: TurnRefused, *, typed: Typed | None = None
+    request: Request,
+    conversation: Conversation | None,
+    refusal: TurnRefused,
+    *,
+    typed: Typed | None = None,
+    key_id: str = "composer-key",
 ) -> HttpResponse:
-    """Answer an action that `turns` has refused, with the status that fits, and when to come again."""
+    """Answer an action that `turns` has refused, with the status that fits, and when to come again.
+
+    A form whose key was used before, for something else, gets another one, into its field `key_id`.
+    """
+    if request.htmx and isinstance(refusal, KeyUsed):
+        context = {"error": why(refusal), "request_key": uuid.uuid4(), "key_id": key_id}
+        return render(request, "conversations/_refused.html", context, status=refusal.status)
     return come_again(refused(request, conversation, why(refusal), typed=typed, status=refusal.status), refusal)
 
 

@@ -21,12 +21,13 @@ from conversations import turns
 from conversations.asking.catalogue import available_models
 from conversations.asking.context import answer_text
 from conversations.forms import AnswerForm, EditForm, RegenerateForm, SendForm, first_error
+from conversations.live.state import dom_id
 from conversations.models import Attachment, Conversation, Message, QueuedMessage
 from conversations.reading import library, transcript
 from conversations.reading.waiting import queue
 from conversations.serving.bodies import takes_files
 from conversations.serving.health import DRIP_SECONDS
-from conversations.turns import Gone, Turn, TurnRefused
+from conversations.turns import Gone, KeyUsed, Turn, TurnRefused
 from conversations.views.attachments import keep_files, typed_in
 from conversations.views.base import (
     UNPROCESSABLE,
@@ -117,15 +118,17 @@ def send(request: Request, conversation_id: uuid.UUID) -> HttpResponse:
         )
     except TurnRefused as refusal:
         return refused_by(request, conversation, refusal, typed=typed_in(request, kept))
+    if request.htmx and request.user.attachments.unsent().filter(pk__in=cleaned["attachment"]).exists():
+        return refused_by(request, conversation, KeyUsed())  # an earlier request sent it, without these files
     if isinstance(sent, QueuedMessage):
-        return queue_changed(request, conversation)
+        return queue_changed(request, conversation, request_key=uuid.uuid4())
     return _turn_sent(request, sent)
 
 
 def _turn_sent(request: Request, turn: Turn) -> HttpResponse:
     question = cast(Message, turn.answer.parent)
     if turn.repeated or not request.htmx or not shows_end(request, question):
-        return thread_changed(request, turn.conversation)
+        return thread_changed(request, turn.conversation, request_key=uuid.uuid4())
     context = {
         "conversation": turn.conversation,
         "conversations": library.sidebar(request.user, turn.conversation),
@@ -177,7 +180,7 @@ def edit(request: Request, message_id: uuid.UUID) -> HttpResponse:
             turn = turns.edit(message, **form.cleaned_data)
         except TurnRefused as refusal:
             if request.htmx:
-                return refused_by(request, message.conversation, refusal)
+                return refused_by(request, message.conversation, refusal, key_id=f"{dom_id(message.pk)}-key")
             error, status = why(refusal), refusal.status
         else:
             return thread_changed(request, turn.conversation)

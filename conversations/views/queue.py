@@ -107,8 +107,15 @@ def draft(request: Request, conversation_id: uuid.UUID | None = None) -> HttpRes
     return HttpResponse(status=NO_CONTENT)
 
 
-def queue_changed(request: Request, conversation: Conversation, files: Sequence[Attachment] = ()) -> HttpResponse:
+def queue_changed(
+    request: Request,
+    conversation: Conversation,
+    files: Sequence[Attachment] = (),
+    request_key: uuid.UUID | None = None,
+) -> HttpResponse:
     """Answer an action that changed the queue alone; `files` come back into the composer.
+
+    `request_key` is for the composer, when its own was used.
 
     A page that does not show the end of the thread gets what it lacks: what is sent later is added to its end.
     """
@@ -119,7 +126,7 @@ def queue_changed(request: Request, conversation: Conversation, files: Sequence[
         "queue": queue(conversation),
         "files": [chip(row) for row in files],
         "draft": turns.draft_of(request.user, conversation),
-        "request_key": uuid.uuid4(),
+        "request_key": request_key,
     }
     leaf = conversation.active_leaf_id
     if leaf is not None and not shows_part(request) and not shows_last(request, leaf):

@@ -32,7 +32,6 @@
   const waiting = new Set(); // the requests that run
   let sendWhenDone = false;
   let submitter = null;
-  let sending = [];
 
   function changed() {
     text.required = !chips.children.length;
@@ -183,14 +182,8 @@
     say(words.uploading);
   }, true);
 
-  on('htmx:config:request', ({ detail: { ctx } }) => {
-    if (ctx.sourceElement === composer) sending = [...chips.children];
-  });
-
-  on('htmx:after:request', ({ detail: { ctx } }) => {
-    if (ctx.sourceElement !== composer || ctx.response.status >= 400 || /^\s*<!doctype/i.test(ctx.text)) return;
-    for (const chip of sending) chip.remove();
-    sending = [];
+  // stillwater.js has taken away what was sent.
+  composer.addEventListener('taken', () => {
     changed();
     placeLine(true);
   });

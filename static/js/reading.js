@@ -69,7 +69,7 @@
   });
 
   window.reading = {
-    follow, latest, leave,
+    follow, latest, leave, refresh,
     resume() { following = true; },
     start(arrived) {
       if (arrived) latest();

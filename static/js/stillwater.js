@@ -61,7 +61,7 @@
     }
     if (!isRunning && wasRunning) {
       say(outcome());
-      hint(''); // "an answer is still being written" is no longer true
+      if (!tried) hint(''); // "an answer is still being written" is no longer true
     }
     wasRunning = isRunning;
   }
@@ -85,6 +85,7 @@
 
   const hint = (sentence) => find('#composer-hint')?.replaceChildren(sentence);
   const QUIET = '.watch, h1 *, [data-quiet]'; // what fails without a word here
+  const ASKS = '#composer, .take-back, .edit, .message form'; // what is never answered with nothing
   const isPage = (html) => /^\s*<!doctype/i.test(html);
 
   on('htmx:config:request', ({ detail: { ctx } }) => {
@@ -94,10 +95,7 @@
       // A toolbar that came by the stream has no token of its own.
       request.headers['X-CSRFToken'] = find('[name=csrfmiddlewaretoken]', composer).value;
     }
-    if (source === composer) {
-      ctx.typed = text.value;
-      clearTimeout(keeping);
-    }
+    if (source === composer) attempt(ctx);
     if (source.matches('.take-back')) ctx.takenBack = find('.queued', source.closest('li')).textContent;
     remember(source, request.submitter);
   });
@@ -105,17 +103,16 @@
   on('htmx:after:request', (event) => {
     const { ctx } = event.detail;
     const { status, raw } = ctx.response;
-    if (ctx.sourceElement === composer && !ctx.text) { // cut off in its head, which over plain HTTP passes for an answer
-      event.preventDefault();
-      return lost(composer);
+    const answer = !ctx.text ? 'nothing' : isPage(ctx.text) ? 'page' : status < 400 ? 'done' : 'refused';
+    if (answer === 'nothing' && status === 200 && ctx.sourceElement.matches(ASKS)) {
+      event.preventDefault(); // cut off in its head, which over plain HTTP passes for an answer
+      return lost(ctx);
     }
-    if (ctx.sourceElement === composer) attempts = 0;
-    if (status < 400 && !isPage(ctx.text)) {
-      if (ctx.sourceElement === composer) sent(ctx.typed, !ctx.text.includes('"#thread"'));
+    if (ctx.attempt) answered(ctx, answer);
+    if (answer === 'done' || (answer === 'nothing' && status < 400)) {
       if (ctx.takenBack) fill([text.value, ctx.takenBack].filter(Boolean).join('\n\n'));
       return;
     }
-    if (ctx.sourceElement === composer) keepSoon(); // the next attempt has another key
     if (ctx.text.includes('<hx-partial')) return; // a refusal: it says itself what is wrong
     event.preventDefault(); // a whole page has no place in this one
     if (ctx.sourceElement.matches('.stream')) root.classList.add('offline');
@@ -129,27 +126,53 @@
     const source = ctx?.sourceElement;
     if (!source || source.matches(QUIET)) return;
     if (source.matches('.stream')) root.classList.add('offline');
-    else lost(source);
+    else lost(ctx);
   });
 
-  function lost(source) {
-    if (source !== composer || !sendAgain()) hint(words.offline);
+  function lost(ctx) {
+    if (!ctx.attempt || !sendAgain(ctx.attempt)) hint(words.offline);
   }
 
   const PAUSES = [1000, 3000, 8000]; // milliseconds
-  let attempts = 0; // to send the same message once more, since one was answered
+  let tried = null; // the first attempt with the form's key of which it is not known whether the server has it
+  let again = 0; // the timer of the next one
+
+  /** Note what goes with a request: the text, the files, and all the fields, which are sent once more if it is lost. */
+  function attempt(ctx) {
+    clearTimeout(keeping);
+    clearTimeout(again);
+    ctx.attempt ??= { typed: text.value, chips: [...find('#chips').children], body: ctx.request.body, losses: 0 };
+    ctx.request.body = ctx.attempt.body;
+  }
 
   /** Send what a cut connection lost, or whose answer it lost: by its key the server knows what it already has. */
-  function sendAgain() {
-    const pause = navigator.onLine && PAUSES[attempts];
-    attempts = pause ? attempts + 1 : 0;
+  function sendAgain(attempt) {
+    tried ??= attempt;
+    const pause = navigator.onLine && PAUSES[attempt.losses];
+    attempt.losses = pause ? attempt.losses + 1 : 0;
     if (!pause) return false;
-    const key = find('[name=request_key]', composer).value;
-    const typed = text.value;
-    const unchanged = () => typed === text.value && key === find('[name=request_key]', composer).value;
-    setTimeout(() => unchanged() && composer.requestSubmit(), pause);
+    clearTimeout(again);
+    again = setTimeout(() => {
+      composer.noValidate = true; // the box may be empty by now: its text is not what is sent
+      htmx.ajax('POST', composer.action, { source: composer, attempt });
+      composer.noValidate = false;
+    }, pause);
     hint(words.again);
     return true;
+  }
+
+  /** Take out of the composer what the server has, and nothing that it has not. */
+  function answered({ attempt, text: html, response }, answer) {
+    if (answer === 'done') {
+      sent(attempt, html.includes('"#draft-key"'));
+    } else if (html.includes('"#composer-key"')) { // the key was used: what was tried first has arrived
+      if (tried) taken(tried);
+      reading?.refresh();
+    } else {
+      if (response.status >= 500) tried ??= attempt;
+      return keepSoon();
+    }
+    tried = null;
   }
 
   on('htmx:sse:error', () => root.classList.add('offline'));
@@ -205,15 +228,21 @@
     text.setSelectionRange(prompt.length, prompt.length);
   }
 
-  /** Take away what was sent, and only that: one may have gone on typing. */
-  function sent(typed, queued) {
-    text.value = text.value.startsWith(typed) ? text.value.slice(typed.length) : text.value;
+  function sent(attempt, queued) {
+    taken(attempt);
     find('#stop-first').checked = false; // to interrupt is a decision for one message
     if (queued) say(words.queued);
     else reading?.resume();
+    focusComposer();
+  }
+
+  /** Take away what was sent, and only that: one may have gone on typing, and attached more. */
+  function taken({ typed, chips }) {
+    if (text.value.startsWith(typed)) text.value = text.value.slice(typed.length);
+    for (const chip of chips) chip.remove();
     if (!text.value) kept = ''; // the server has ended the draft of what was sent
     changed();
-    focusComposer();
+    composer.dispatchEvent(new Event('taken'));
   }
 
   on('keydown', (event) => {

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
+import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.browser.actions import FAST, answers, ask, enter, shown, wait_until_done
+from tests.browser.conftest import OFFLINE, Visit
 
 SHORT = f"{FAST} [[length=10]]"
 SEND = re.compile(r"/send/$")
+
+
+@pytest.fixture
+def page(visit: Visit) -> Iterator[Page]:
+    """A page; what the browser says about the requests that these tests lose is expected."""
+    yield visit.page()
+    visit.problems[:] = [problem for problem in visit.problems if not any(lost in problem for lost in OFFLINE)]
 
 
 def box(page: Page):
@@ -83,3 +93,183 @@ def test_a_page_does_not_refresh_while_it_sends_but_afterwards(page):
     wait_until_done(page)
     expect_each_message_once(page)
     expect(answers(page)).to_have_count(2)
+
+
+def answering(page: Page, *ways) -> list[Route]:
+    """Have each of the first messages sent be answered in its way; return all that were sent."""
+    sent: list[Route] = []
+
+    def answer(route: Route) -> None:
+        sent.append(route)
+        if len(sent) <= len(ways):
+            ways[len(sent) - 1](route)
+        else:
+            route.continue_()
+
+    page.route(SEND, answer)
+    return sent
+
+
+def lose_the_answer(route: Route) -> None:
+    route.fetch()
+    route.abort()
+
+
+def lose_the_question(route: Route) -> None:
+    route.abort()
+
+
+def cut_the_answer(route: Route) -> None:
+    route.fetch()
+    route.fulfill(status=200, body="")
+
+
+def refuse_as_busy(route: Route) -> None:
+    html = '<hx-partial hx-target="#composer-hint" hx-swap="innerHTML">Busy</hx-partial>'
+    route.fulfill(status=503, content_type="text/html", body=html)
+
+
+def attach(page: Page, name: str) -> None:
+    file = {"name": name, "mimeType": "text/plain", "buffer": b"some words"}
+    page.locator("#pick").set_input_files([file])
+    expect(page.locator(".chip", has_text=name).locator("[name=attachment]")).to_have_count(1)
+
+
+def go_offline(page: Page) -> None:
+    """As far as the script can tell: it does not send again by itself."""
+    page.evaluate("Object.defineProperty(navigator, 'onLine', { get: () => false, configurable: true })")
+
+
+def test_a_refusal_does_not_make_a_message_be_sent_twice(page):
+    """The server has it, but its answer is lost, and what is sent again meets a server that is busy."""
+    begin(page)
+    sent = answering(page, lose_the_answer, refuse_as_busy)
+    enter(page, f"Once only {SHORT}")
+    expect(hint(page)).to_have_text("Busy")
+    box(page).press("Enter")
+    expect(questions(page)).to_have_count(2)
+    expect(box(page)).to_have_value("")
+    wait_until_done(page)
+    assert len(sent) == 3
+    assert asked_on_the_server(page) == 2
+
+
+def test_what_is_typed_after_a_loss_stays_and_what_was_tried_is_sent(page):
+    begin(page)
+    sent = answering(page, lose_the_answer)
+    enter(page, f"Second {SHORT}")
+    expect(hint(page)).to_contain_text("sending again")
+    box(page).press_sequentially(" and more")
+    expect(questions(page)).to_have_count(2)
+    expect(box(page)).to_have_value(" and more")
+    expect(hint(page)).to_be_empty()
+    wait_until_done(page)
+    assert len(sent) == 2
+    assert asked_on_the_server(page) == 2
+
+
+def test_a_message_that_had_arrived_is_not_in_the_next_one(page):
+    """Its answer was lost, one went on typing, and sends all: only what is new may go."""
+    begin(page)
+    go_offline(page)
+    answering(page, lose_the_answer)
+    enter(page, f"Second {SHORT}")
+    expect(hint(page)).to_contain_text("offline")
+    box(page).press_sequentially(" and more")
+    box(page).press("Enter")
+    expect(questions(page)).to_have_count(2)
+    expect(box(page)).to_have_value(" and more")
+    wait_until_done(page)
+    assert asked_on_the_server(page) == 2
+    box(page).fill(f"Third {SHORT}")
+    box(page).press("Enter")
+    expect(questions(page)).to_have_count(3)
+    wait_until_done(page)
+
+
+def test_a_message_goes_with_its_files_also_when_it_is_sent_again(page):
+    begin(page)
+    attach(page, "note.txt")
+    sent = answering(page, lambda route: route.fulfill(status=200, body=""))
+    enter(page, f"With a file {SHORT}")
+    expect(questions(page)).to_have_count(2)
+    expect(questions(page).last).to_contain_text("note.txt")
+    expect(page.locator(".chip")).to_have_count(0)
+    wait_until_done(page)
+    assert len(sent) == 2
+
+
+def test_files_without_words_are_sent_again(page):
+    begin(page)
+    attach(page, "note.txt")
+    sent = answering(page, cut_the_answer)
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(questions(page)).to_have_count(2)
+    expect(page.locator(".chip")).to_have_count(0)
+    wait_until_done(page)
+    assert len(sent) == 2
+    assert asked_on_the_server(page) == 2
+
+
+def test_a_file_that_was_added_too_late_stays_for_the_next_message(page):
+    begin(page)
+    go_offline(page)
+    answering(page, lose_the_answer)
+    enter(page, f"Look at this {SHORT}")
+    expect(hint(page)).to_contain_text("offline")
+    attach(page, "late.txt")
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(questions(page)).to_have_count(2)
+    expect(box(page)).to_have_value("")
+    expect(page.locator(".chip")).to_have_count(1)
+    wait_until_done(page)
+    assert asked_on_the_server(page) == 2
+
+
+def test_a_file_for_the_next_message_stays_when_enter_comes_too_early(page):
+    begin(page)
+
+    def slow(route: Route) -> None:
+        answer = route.fetch()
+        attach(page, "next.txt")
+        box(page).press("End")
+        box(page).press_sequentially(" more")
+        box(page).press("Enter")
+        route.fulfill(response=answer)
+
+    sent = answering(page, slow)
+    enter(page, f"First {SHORT}")
+    expect(questions(page)).to_have_count(2)
+    expect(box(page)).to_have_value(" more")
+    expect(page.locator(".chip")).to_have_count(1)
+    wait_until_done(page)
+    assert len(sent) == 1
+
+
+def test_an_empty_refusal_is_not_taken_for_a_lost_answer(page):
+    begin(page)
+    sent = answering(page, lambda route: route.fulfill(status=413, body=""))
+    enter(page, f"Too long {SHORT}")
+    expect(hint(page)).to_contain_text("(413)")
+    expect(box(page)).to_have_value(f"Too long {SHORT}")
+    page.keyboard.press("Enter")
+    expect(questions(page)).to_have_count(2)
+    wait_until_done(page)
+    assert len(sent) == 2
+
+
+def test_a_message_that_was_found_before_it_is_sent_again_is_not_said_to_wait(page):
+    begin(page)
+    page.evaluate(
+        """window.said = []; new MutationObserver(() => said.push(document.querySelector('#status').textContent))
+        .observe(document.querySelector('#status'), { childList: true, characterData: true, subtree: true })"""
+    )
+    answering(page, lose_the_answer)
+    enter(page, f"Again {SHORT}")
+    expect(hint(page)).to_contain_text("sending again")
+    page.evaluate("dispatchEvent(new Event('focus'))")
+    expect(questions(page)).to_have_count(2)
+    expect(box(page)).to_have_value("")
+    expect_each_message_once(page)
+    wait_until_done(page)
+    assert not [sentence for sentence in page.evaluate("said") if "waits" in sentence]
