@@ -151,7 +151,7 @@ async def test_htmx_is_refused_before_django_is_asked_and_quickly(transactional_
         assert b"<hx-partial" in body["body"]
         assert (
             b"request_key" not in body["body"]
-        )  # the form's own may have been used, by a request whose answer was lost
+        )  # its own may be that of a lost answer
     assert sorted(times)[10] < 0.05
     assert passed == []
     await post("/c/", method="GET")

@@ -97,7 +97,7 @@
     }
     if (source === composer) attempt(ctx);
     if (source.matches('.take-back')) ctx.takenBack = find('.queued', source.closest('li')).textContent;
-    remember(source, request.submitter);
+    ctx.place = placeOf(source, request.submitter);
   });
 
   on('htmx:after:request', (event) => {
@@ -110,6 +110,7 @@
     }
     if (ctx.attempt) answered(ctx, answer);
     if (answer === 'done' || (answer === 'nothing' && status < 400)) {
+      if (ctx.place) goFrom(ctx.place);
       if (ctx.takenBack) fill([text.value, ctx.takenBack].filter(Boolean).join('\n\n'));
       return;
     }
@@ -178,9 +179,9 @@
   on('htmx:sse:error', () => root.classList.add('offline'));
   on('htmx:sse:after:connection', () => root.classList.remove('offline'));
 
-  on('htmx:after:swap', () => {
+  on('htmx:after:swap', ({ detail: { ctx } }) => {
     announce();
-    restore();
+    if (ctx?.place?.left) restore(ctx.place);
     reading?.follow();
   });
 
@@ -281,25 +282,25 @@
 
   /* 6 thread */
 
-  let place = null;
-
-  /** Note where an action was started, because what it brings replaces that place. */
-  function remember(source, submitter) {
+  /** Return where an action is started, because what it brings replaces that place; nothing for what does not. */
+  function placeOf(source, submitter) {
     const message = source.closest('.message');
-    const button = submitter ?? find('[data-act]', source);
-    if (!message || source.matches('.stream, .quiet, a')) return;
-    const act = button?.dataset.act;
-    const index = [...thread.children].indexOf(message);
-    const moves = act === 'previous' || act === 'next';
-    place = { message, index, act, moves, bottom: message.getBoundingClientRect().bottom };
+    const act = (submitter ?? find('[data-act]', source))?.dataset.act;
+    if (!message || source.matches('.stream, .quiet, a')) return null;
+    return { message, act, moves: act === 'previous' || act === 'next', left: false };
+  }
+
+  /** Note where the page is before it changes; an action that is refused moves nobody. */
+  function goFrom(place) {
+    const { message, moves } = place;
+    const { bottom } = message.getBoundingClientRect();
+    Object.assign(place, { left: message.isConnected, bottom, index: [...thread.children].indexOf(message) });
     if (moves) reading.leave();
     else reading.resume();
   }
 
-  function restore() {
-    if (!place || place.message.isConnected) return; // some other swap
-    const { index, act, moves, bottom } = place;
-    place = null;
+  function restore({ message: before, act, moves, index, bottom }) {
+    if (before.isConnected) return; // it was not replaced
     if (!moves) return focusComposer();
     const message = thread.children[index];
     if (!message) return;

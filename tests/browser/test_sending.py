@@ -273,3 +273,31 @@ def test_a_message_that_was_found_before_it_is_sent_again_is_not_said_to_wait(pa
     expect_each_message_once(page)
     wait_until_done(page)
     assert not [sentence for sentence in page.evaluate("said") if "waits" in sentence]
+
+
+def test_a_refused_action_moves_neither_the_reader_nor_the_focus(visit, page):
+    page.set_viewport_size({"width": 1000, "height": 500})
+    ask(page, f"Long {FAST} [[length=400]]")
+    wait_until_done(page)
+    begin(page)
+    refused = '<hx-partial hx-target="#composer-hint" hx-swap="innerHTML">You have reached a limit.</hx-partial>'
+    page.route(
+        re.compile("/regenerate/"), lambda route: route.fulfill(status=429, content_type="text/html", body=refused)
+    )
+    again = answers(page).first.get_by_role("button", name="Regenerate this answer")
+    again.scroll_into_view_if_needed()
+    again.evaluate("button => scrollBy({ top: -100, behavior: 'instant' })")
+    before = page.evaluate("scrollY")
+    again.press("Enter")
+    expect(hint(page)).to_have_text("You have reached a limit.")
+    assert abs(page.evaluate("scrollY") - before) < 60  # the hint takes a line
+    page.unroute(re.compile("/regenerate/"))
+    elsewhere = visit.page(page.url)
+    elsewhere.get_by_role("button", name="Regenerate this answer").first.click()
+    wait_until_done(elsewhere)
+    expect(answers(elsewhere)).to_have_count(1)
+    elsewhere.close()
+    page.locator("#search").focus()
+    page.evaluate("dispatchEvent(new Event('focus'))")
+    expect(answers(page)).to_have_count(1)
+    expect(page.locator("#search")).to_be_focused()
