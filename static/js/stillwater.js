@@ -96,7 +96,7 @@
       request.headers['X-CSRFToken'] = find('[name=csrfmiddlewaretoken]', composer).value;
     }
     if (source === composer) attempt(ctx);
-    if (source.matches('.take-back')) ctx.takenBack = find('.queued', source.closest('li')).textContent;
+    if (source.matches('.take-back')) takeBack(ctx, find('.queued', source.closest('li')).textContent);
     ctx.place = placeOf(source, request.submitter);
   });
 
@@ -111,9 +111,10 @@
     if (ctx.attempt) answered(ctx, answer);
     if (answer === 'done' || (answer === 'nothing' && status < 400)) {
       if (ctx.place) goFrom(ctx.place);
-      if (ctx.takenBack) fill([text.value, ctx.takenBack].filter(Boolean).join('\n\n'));
+      if (ctx.takenBack) keepSoon(); // the server's draft may be older, or have the text twice
       return;
     }
+    if (ctx.takenBack && status < 500) leave(ctx.takenBack);
     if (ctx.text.includes('<hx-partial')) return; // a refusal: it says itself what is wrong
     event.preventDefault(); // a whole page has no place in this one
     if (ctx.sourceElement.matches('.stream')) root.classList.add('offline');
@@ -235,6 +236,22 @@
     if (queued) say(words.queued);
     else reading?.resume();
     focusComposer();
+  }
+
+  const joined = (...texts) => texts.filter((part) => part.trim()).join('\n\n');
+
+  /** Put a waiting message into the composer at once: when the answer is lost, it may be nowhere else. */
+  function takeBack(ctx, waiting) {
+    if (text.value.includes(waiting)) return; // tried before
+    ctx.takenBack = waiting;
+    fill(joined(text.value, waiting));
+  }
+
+  /** Take it out again when it was not taken back, but sent or removed. */
+  function leave(waiting) {
+    if (!text.value.endsWith(waiting)) return;
+    text.value = text.value.slice(0, -waiting.length).trimEnd();
+    changed();
   }
 
   /** Take away what was sent, and only that: one may have gone on typing, and attached more. */

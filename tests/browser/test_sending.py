@@ -301,3 +301,43 @@ def test_a_refused_action_moves_neither_the_reader_nor_the_focus(visit, page):
     page.evaluate("dispatchEvent(new Event('focus'))")
     expect(answers(page)).to_have_count(1)
     expect(page.locator("#search")).to_be_focused()
+
+
+def waits(page: Page, text: str) -> None:
+    """Have a message wait behind a long answer."""
+    ask(page, "Long [[speed=40]] [[length=4000]]")
+    enter(page, text)
+    expect(page.locator("#queue li")).to_have_count(1)
+
+
+def take_back(page: Page) -> None:
+    page.get_by_role("button", name="Take this message back").click()
+
+
+@pytest.mark.parametrize("lose", [lose_the_answer, cut_the_answer])
+def test_a_message_taken_back_is_not_lost_with_the_answer(page, lose):
+    waits(page, "A thought of many words")
+    page.route(re.compile("/queue/.*/edit/"), lose)
+    take_back(page)
+    expect(hint(page)).to_contain_text("offline")
+    expect(box(page)).to_have_value("A thought of many words")
+    with page.expect_request(re.compile("/draft/")) as kept:
+        box(page).press_sequentially(", hm")
+    expect(box(page)).to_have_value("A thought of many words, hm")
+    assert kept.value.response().ok
+    page.get_by_role("button", name="Stop", exact=True).click()
+    wait_until_done(page)
+
+
+def test_a_message_that_cannot_be_taken_back_leaves_the_composer_as_it_was(page):
+    waits(page, "Too late")
+    box(page).fill("Another one")
+    html = '<hx-partial hx-target="#composer-hint" hx-swap="innerHTML">Sent already.</hx-partial>'
+    page.route(
+        re.compile("/queue/.*/edit/"), lambda route: route.fulfill(status=409, content_type="text/html", body=html)
+    )
+    take_back(page)
+    expect(hint(page)).to_have_text("Sent already.")
+    expect(box(page)).to_have_value("Another one")
+    page.get_by_role("button", name="Stop", exact=True).click()
+    wait_until_done(page)
