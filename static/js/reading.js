@@ -195,6 +195,7 @@
         const swapped = swap(html);
         state.abort?.(); // one that has not been answered would keep a connection for good
         await swapped;
+        if (!streams().some(({ dataset }) => dataset.progress === progress)) ended();
       } else if (!('polled' in stream.dataset)) state.patience = Math.min(state.patience * 1.5, 30000);
     } catch {
       root.classList.add('offline');
@@ -203,6 +204,11 @@
       state.heard = Date.now();
       state.asking = false;
     }
+  }
+
+  /** Tell those who wait for the end of an answer, as the stream does that comes through. */
+  function ended() {
+    document.dispatchEvent(new CustomEvent('htmx:sse:close', { detail: {} }));
   }
 
   /* 4 truth */

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, Route, expect
 
-from tests.browser.actions import FAST, answers, ask, enter, shown, wait_until_done
+from tests.browser.actions import FAST, answers, ask, body, enter, shown, wait_until_done
 from tests.browser.conftest import OFFLINE, Visit
 
 SHORT = f"{FAST} [[length=10]]"
@@ -306,6 +306,7 @@ def test_a_refused_action_moves_neither_the_reader_nor_the_focus(visit, page):
 def waits(page: Page, text: str) -> None:
     """Have a message wait behind a long answer."""
     ask(page, "Long [[speed=40]] [[length=4000]]")
+    expect(body(page)).not_to_be_empty()
     enter(page, text)
     expect(page.locator("#queue li")).to_have_count(1)
 
