@@ -110,6 +110,7 @@
     }
     if (ctx.attempt) answered(ctx, answer);
     if (answer === 'done' || (answer === 'nothing' && status < 400)) {
+      if (ctx.sourceElement.matches('.edit')) memory.set(editing, '');
       if (ctx.place) goFrom(ctx.place);
       if (ctx.takenBack) keepSoon(); // the server's draft may be older, or have the text twice
       return;
@@ -183,6 +184,7 @@
   on('htmx:after:swap', ({ detail: { ctx } }) => {
     announce();
     if (ctx?.place?.left) restore(ctx.place);
+    if (ctx?.sourceElement?.matches('[data-act=edit]')) goOnEditing();
     reading?.follow();
   });
 
@@ -327,10 +329,33 @@
     scrollBy({ top: message.getBoundingClientRect().bottom - bottom, behavior: 'instant' });
   }
 
+  const editing = `edit:${composer?.dataset.owner}:${location.pathname}`;
+  const edited = () => JSON.parse(memory.get(editing) ?? 'null');
+
+  /** Put into an edit form that has been opened what was typed into it before: it may have failed to be sent. */
+  function goOnEditing() {
+    const { message, words } = edited() ?? {};
+    const area = message && find(`#${message} .edit textarea`);
+    if (area) area.value = words;
+  }
+
   function closeEdit(slot) {
+    memory.set(editing, '');
     slot.replaceChildren();
     find('[data-act=edit]', slot.closest('.message'))?.focus();
+    reading.refresh(); // that waits while one edits
   }
+
+  on('input', ({ target }) => {
+    if (!target.matches('.edit textarea')) return;
+    memory.set(editing, JSON.stringify({ message: target.closest('.message')?.id, words: target.value }));
+  });
+
+  // When htmx is there: else the link leads to a page.
+  addEventListener('load', () => {
+    const message = thread && window.htmx && edited()?.message;
+    if (message) find(`#${message} [data-act=edit]`)?.click();
+  });
 
   on('click', (event) => {
     const link = event.target.closest('a, button');

@@ -342,3 +342,58 @@ def test_a_message_that_cannot_be_taken_back_leaves_the_composer_as_it_was(page)
     expect(box(page)).to_have_value("Another one")
     page.get_by_role("button", name="Stop", exact=True).click()
     wait_until_done(page)
+
+
+def edit(page: Page, text: str):
+    page.get_by_role("link", name="Edit this message").last.click()
+    area = page.locator(".edit textarea")
+    area.fill(text)
+    return area
+
+
+def test_an_edit_is_kept_until_it_is_sent_or_given_up(page):
+    begin(page)
+    words = f"A long careful rewording {SHORT}"
+    edit(page, words)
+    page.route(re.compile("/edit/"), lambda route: route.abort())
+    page.keyboard.press("Control+Enter")
+    expect(hint(page)).to_contain_text("your text is kept")
+    page.unroute(re.compile("/edit/"))
+    page.reload()
+    expect(page.locator(".edit textarea")).to_have_value(words)
+    page.get_by_role("button", name="Ask again").click()
+    expect(page.locator(".edit")).to_have_count(0)
+    wait_until_done(page)
+    expect(questions(page)).to_contain_text("careful rewording")
+    edit(page, "Given up")
+    page.keyboard.press("Escape")
+    page.reload()
+    page.get_by_role("link", name="Edit this message").click()
+    expect(page.locator(".edit textarea")).to_have_value(words)
+
+
+def test_an_edit_whose_answer_was_lost_can_be_sent_in_other_words(page):
+    begin(page)
+    area = edit(page, f"Reworded {SHORT}")
+    lost: list[Route] = []
+
+    def lose_the_first(route: Route) -> None:
+        lost.append(route)
+        if len(lost) == 1:
+            lose_the_answer(route)
+        else:
+            route.continue_()
+
+    page.route(re.compile("/edit/"), lose_the_first)
+    page.keyboard.press("Control+Enter")
+    expect(hint(page)).to_contain_text("your text is kept")
+    area.fill(f"Better {SHORT}")
+    page.keyboard.press("Control+Enter")
+    expect(hint(page)).to_contain_text("send it again")
+    expect(page.locator(".stream")).to_have_count(0)
+    answer = re.compile(r'data-status="(queued|in_progress)"')
+    while answer.search(page.request.get(page.url).text()):
+        page.wait_for_timeout(100)
+    page.keyboard.press("Control+Enter")
+    expect(questions(page)).to_contain_text("Better")
+    wait_until_done(page)
