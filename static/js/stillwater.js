@@ -195,7 +195,21 @@
   const start = `draft:${composer?.dataset.owner}:/`;
   const draft = `draft:${composer?.dataset.owner}:${location.pathname}`;
   let keeping = 0;
-  let kept = '';
+  let kept = ''; // what the server was told
+  let stored = null; // what it said that it has
+
+  /** Keep the text over a reload, and what it goes on with: another device may have gone on with that as well. */
+  function note() {
+    const record = { text: text.value, key: find('#draft-key').value, at: Date.now(), stored: text.value === stored };
+    memory.set(draft, text.value && JSON.stringify(record));
+  }
+
+  /** Whether the text that was typed here before a reload is newer than the draft that the server has. */
+  function isNewest({ key, at, stored }) {
+    if (text.value && !('kept' in text.dataset)) return false; // given by a link
+    if (key === find('#draft-key').value) return true; // nobody else has gone on with it
+    return !stored && at > 1000 * (text.dataset.kept ?? 0);
+  }
 
   /** Have the server keep the draft, also while the page is being left. A key that was sent with ends its drafts. */
   function keep() {
@@ -205,11 +219,17 @@
     const body = new FormData();
     for (const name of ['csrfmiddlewaretoken', 'request_key']) body.append(name, find(`[name=${name}]`, composer).value);
     body.append('text', kept);
+    const told = kept;
     find('#draft-key').value = body.get('request_key'); // what is sent from here ends this draft
+    note();
+    const has = () => {
+      stored = told;
+      if (text.value === told) note();
+    };
     const forget = () => { kept = null; };
     // What outlives its page may have 64 kB.
     fetch(composer.dataset.draft, { method: 'POST', body, redirect: 'error', keepalive: kept.length < 15000 })
-      .then((answer) => answer.ok || forget(), forget);
+      .then((answer) => (answer.ok ? has() : forget()), forget);
   }
 
   function keepSoon() {
@@ -219,7 +239,7 @@
   }
 
   function changed() {
-    memory.set(draft, text.value);
+    note();
     if (text.value !== kept) keepSoon();
     if (!CSS.supports('field-sizing', 'content')) text.rows = Math.min(12, text.value.split('\n').length);
     reading?.follow();
@@ -367,7 +387,7 @@
       closeEdit(slot);
     } else if (link.matches('[data-prompt]') && plain) {
       event.preventDefault();
-      fill(new URL(link.href).searchParams.get('q'));
+      fill(joined(text.value, new URL(link.href).searchParams.get('q')));
     } else if (link.matches('[data-copy]')) {
       copied(link, copy(find(`#${link.dataset.copy}`).value));
     } else if (link.matches('[data-print]')) {
@@ -491,8 +511,9 @@
       memory.set(start, '');
     }
     kept = text.value;
-    const typed = memory.get(draft);
-    if (typed && (!text.value || 'kept' in text.dataset)) text.value = typed;
+    let typed = null;
+    try { typed = JSON.parse(memory.get(draft)); } catch { /* of an earlier version */ }
+    if (typed && isNewest(typed)) text.value = typed.text;
     if (text.value !== kept) keepSoon();
     if (text.value) text.setSelectionRange(text.value.length, text.value.length);
     focusComposer();

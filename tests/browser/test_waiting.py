@@ -127,6 +127,8 @@ def test_a_draft_survives_reload_and_another_device(visit, page, browser, demo_s
     page.reload()
     expect(box(page)).to_have_value("half a thought")
     draft_arrives(page, "half a thought")
+    page.reload()
+    expect(box(page)).to_have_value("half a thought")
     with browser.new_context(base_url=demo_server.url, storage_state=visit.context.storage_state()) as device:
         elsewhere = device.new_page()
         elsewhere.goto(page.url)
@@ -134,10 +136,40 @@ def test_a_draft_survives_reload_and_another_device(visit, page, browser, demo_s
         box(elsewhere).press_sequentially(", finished")
         draft_arrives(page, "half a thought, finished")
     page.reload()
-    expect(box(page)).to_have_value("half a thought")  # what is typed here comes first
+    expect(box(page)).to_have_value("half a thought, finished")  # the newest wins
     ask(page, f"Sent {FAST} [[length=10]]")
     wait_until_done(page)
     expect(box(page)).to_have_value("")
+
+
+def test_a_draft_that_was_sent_from_another_device_does_not_come_back(visit, page, browser, demo_server):
+    ask(page, f"Hello {FAST} [[length=10]]")
+    wait_until_done(page)
+    text = f"Send me once {FAST} [[length=10]]"
+    with page.expect_response(re.compile("/draft/")):
+        box(page).fill(text)
+    draft_arrives(page, text)
+    with browser.new_context(base_url=demo_server.url, storage_state=visit.context.storage_state()) as device:
+        elsewhere = device.new_page()
+        elsewhere.goto(page.url)
+        expect(box(elsewhere)).to_have_value(text)
+        box(elsewhere).press("Enter")
+        expect(questions(elsewhere)).to_have_count(2)
+        wait_until_done(elsewhere)
+    page.reload()
+    expect(questions(page)).to_have_count(2)
+    expect(box(page)).to_have_value("")
+    box(page).press_sequentially("not saved yet")
+    page.reload()
+    expect(box(page)).to_have_value("not saved yet")
+
+
+def test_an_example_does_not_replace_what_was_typed(page):
+    box(page).fill("Typed before")
+    page.locator(".prompts a").first.click()
+    expect(box(page)).to_have_value(re.compile(r"^Typed before\n\n\w"))
+    box(page).fill("")
+    draft_arrives(page, "")
 
 
 def test_the_draft_ends_with_the_message(page):
