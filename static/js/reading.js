@@ -223,6 +223,8 @@
   });
 
   on('htmx:finally:request', ({ detail: { ctx } }) => {
+    // The answer for a queue that was replaced meanwhile was thrown away: the one that is there now asks again.
+    if (ctx.sourceElement.matches('.watch') && !ctx.sourceElement.isConnected && ctx.status === 'issuing') ended();
     if (!acting.delete(ctx) || acting.size || !missed) return;
     missed = false;
     refresh();

@@ -397,3 +397,31 @@ def test_an_edit_whose_answer_was_lost_can_be_sent_in_other_words(page):
     page.keyboard.press("Control+Enter")
     expect(questions(page)).to_contain_text("Better")
     wait_until_done(page)
+
+
+def test_what_was_sent_from_the_queue_is_shown_although_the_queue_was_replaced_meanwhile(page):
+    """As when the answer to another message that has to wait comes between the question and the answer about it."""
+    ask(page, "Short [[speed=60]] [[length=300]]")
+    expect(body(page)).not_to_be_empty()
+    replaced: list[Route] = []
+
+    def replace_meanwhile(route: Route) -> None:
+        answer = route.fetch()
+        if answer.status == 200 and not replaced:
+            replaced.append(route)
+            page.evaluate(
+                """() => {
+                  const queue = document.querySelector('#queue').outerHTML.replace(', every 15s', '');
+                  const text = `<hx-partial hx-target="#queue" hx-swap="outerHTML">${queue}</hx-partial>`;
+                  htmx.swap({ text, sourceElement: document.body, swap: 'none' });
+                }"""
+            )
+        route.fulfill(response=answer)
+
+    page.route(re.compile("/queue/$"), replace_meanwhile)
+    enter(page, f"Next {SHORT}")
+    expect(page.locator("#queue li")).to_have_count(1)
+    expect(questions(page)).to_have_count(2, timeout=30_000)
+    assert len(replaced) == 1
+    wait_until_done(page)
+    expect_each_message_once(page)
