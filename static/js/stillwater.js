@@ -104,7 +104,8 @@
     const { ctx } = event.detail;
     const { status, raw } = ctx.response;
     const answer = !ctx.text ? 'nothing' : isPage(ctx.text) ? 'page' : status < 400 ? 'done' : 'refused';
-    if (answer === 'nothing' && status === 200 && ctx.sourceElement.matches(ASKS)) {
+    const leads = raw.headers.has('HX-Redirect'); // to another page
+    if (answer === 'nothing' && status === 200 && !leads && ctx.sourceElement.matches(ASKS)) {
       event.preventDefault(); // cut off in its head, which over plain HTTP passes for an answer
       return lost(ctx);
     }
