@@ -149,9 +149,7 @@ async def test_htmx_is_refused_before_django_is_asked_and_quickly(transactional_
         assert head["status"] == 503
         assert 5 <= int(dict(head["headers"])[b"retry-after"]) <= 15
         assert b"<hx-partial" in body["body"]
-        assert (
-            b"request_key" not in body["body"]
-        )  # its own may be that of a lost answer
+        assert b"request_key" not in body["body"]  # its own may be that of a lost answer
     assert sorted(times)[10] < 0.05
     assert passed == []
     await post("/c/", method="GET")
