@@ -21,13 +21,14 @@ chaos: .venv/.test
 PROCESSES := tests/cluster tests/faults tests/test_serving.py tests/test_sessions.py
 CHAOS := tests/cluster/test_chaos.py
 
-test: .venv/.test lint
-	@$(BIN)/python -m pytest $(PROCESSES) --ignore $(CHAOS) $(ARGS) & processes=$$!; \
+test: .venv/.test
+	@$(MAKE) --no-print-directory lint & lint=$$!; \
+	$(BIN)/python -m pytest $(PROCESSES) --ignore $(CHAOS) $(ARGS) & processes=$$!; \
 	$(BIN)/python -m pytest --ignore tests/browser $(PROCESSES:%=--ignore %) $(ARGS) & others=$$!; \
 	$(BIN)/python -m pytest $(CHAOS) tests/browser $(ARGS); browsers=$$?; \
-	wait $$processes; processes=$$?; wait $$others; others=$$?; \
-	echo "Tests in browsers: exit $$browsers; of processes: exit $$processes; all others: exit $$others."; \
-	exit $$((browsers + processes + others))
+	wait $$lint; lint=$$?; wait $$processes; processes=$$?; wait $$others; others=$$?; \
+	echo "Lint: exit $$lint; tests in browsers: exit $$browsers; of processes: exit $$processes; all others: exit $$others."; \
+	exit $$((lint + browsers + processes + others))
 
 lint: .venv/.test
 	$(BIN)/ruff check .

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import subprocess
+import sys
 import time
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -32,6 +34,7 @@ from conversations.providers.event_stream import MAX_LINE_BYTES
 from conversations.providers.network import AsyncioBackend
 from conversations.providers.openai_chat import OpenAIChatProvider
 from tests import provider_fixtures
+from tests.process import ROOT
 from tests.provider_exchange import text_of
 from tests.provider_server import ProviderServer
 
@@ -614,3 +617,12 @@ async def test_nothing_secret_is_logged(provider_server: ProviderServer, caplog:
 def test_open_provider_picks_by_address() -> None:
     assert isinstance(open_provider(Endpoint("http://localhost/v1", "", "m")), OpenAIChatProvider)
     assert not isinstance(open_provider(Endpoint("demo:", "", "Demo")), OpenAIChatProvider)
+
+
+def test_a_process_that_asks_no_service_does_not_load_the_package():
+    """It takes a second, and every process and command would spend it."""
+    program = "import sys, chatapp.asgi; sys.exit('openai' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr

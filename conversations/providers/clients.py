@@ -2,6 +2,8 @@
 
 One client per (address, key) and loop: the first request of a new one takes tens of milliseconds, the
 next ones less than one. Whoever ends a loop calls `close_clients()` in it first.
+
+The openai package takes about a second to load: only processes that ask a service do, and by `load()`, in a thread.
 """
 
 from __future__ import annotations
@@ -9,18 +11,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import importlib
 import ssl
+import sys
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakKeyDictionary
 
 import httpx2
-from openai import AsyncOpenAI, Omit
 
 from conversations.providers.base import Endpoint
 from conversations.providers.errors import failure, retry_after
 from conversations.providers.network import AsyncioBackend
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI, Omit
 
 _MAX_ERROR_BYTES = 65_536
 _ERROR_BODY_SECONDS = 2
@@ -49,6 +55,12 @@ class SharedClient:
 _clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[tuple[str, str], SharedClient]] = WeakKeyDictionary()
 
 
+async def load() -> None:
+    """Load the openai package, once, while others go on."""
+    if "openai" not in sys.modules:
+        await asyncio.to_thread(importlib.import_module, "openai")
+
+
 def shared_client(endpoint: Endpoint) -> SharedClient:
     """The running loop's client for this address and key; raises ProviderError `bad_address`."""
     clients = _clients.setdefault(asyncio.get_running_loop(), {})
@@ -65,6 +77,8 @@ async def close_clients() -> None:
 
 
 def _make(endpoint: Endpoint) -> SharedClient:
+    from openai import AsyncOpenAI, Omit  # noqa: PLC0415 - see the top of this file
+
     url = _checked(endpoint)
     http_client = httpx2.AsyncClient(
         verify=_certificates(),

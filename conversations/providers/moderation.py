@@ -11,7 +11,7 @@ from typing import Any, cast
 import httpx2
 
 from conversations.providers.base import Deadlines, Endpoint, ProviderError
-from conversations.providers.clients import Refused, shared_client
+from conversations.providers.clients import Refused, load, shared_client
 from conversations.providers.deadlines import Clock
 from conversations.providers.errors import failure, status_failure
 from conversations.providers.openai_chat import Opening, opened
@@ -54,6 +54,7 @@ async def moderate(endpoint: Endpoint, text: str, *, seconds: float, categories:
 
 
 async def _asked(endpoint: Endpoint, text: str, seconds: float) -> dict[str, Any]:
+    await load()
     clock = Clock(Deadlines(first_token_seconds=seconds, total_seconds=seconds))
     client = shared_client(endpoint)
     create = cast(Any, client.openai.moderations.with_streaming_response.create)

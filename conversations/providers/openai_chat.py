@@ -10,19 +10,20 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import httpx2
-import openai
-from openai import AsyncAPIResponse
 
 from conversations.providers import payload
 from conversations.providers.answer import Answer
 from conversations.providers.base import ChatRequest, Deadlines, Endpoint, Event, Notice, Provider, ProviderError
-from conversations.providers.clients import Refused, SharedClient, shared_client
+from conversations.providers.clients import Refused, SharedClient, load, shared_client
 from conversations.providers.deadlines import Clock
 from conversations.providers.errors import duration, failure, status_failure
 from conversations.providers.reading import BROKEN, read_answer, read_object
+
+if TYPE_CHECKING:
+    from openai import AsyncAPIResponse
 
 MAX_OUTPUT_CHARACTERS = 1_000_000
 MAX_RETRIES = 2
@@ -32,7 +33,7 @@ LIST_SECONDS = 5
 _RETRIED = {"unreachable", "rate_limited", "overloaded", "server_error"}
 _REJECTS_USAGE = ("stream_options", "include_usage", "extra fields", "extra inputs", "unknown parameter")
 
-Opening = AbstractAsyncContextManager[AsyncAPIResponse[Any]]
+Opening: TypeAlias = "AbstractAsyncContextManager[AsyncAPIResponse[Any]]"
 
 
 class OpenAIChatProvider(Provider):
@@ -51,6 +52,7 @@ class OpenAIChatProvider(Provider):
 
     async def stream(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """See Provider. Asks again at most twice, and only before the first delta."""
+        await load()
         clock = Clock(self.deadlines)
         client = shared_client(self.endpoint)
         for attempt in range(MAX_RETRIES + 1):
@@ -71,6 +73,7 @@ class OpenAIChatProvider(Provider):
             await clock.sleep(wait)
 
     async def list_models(self) -> list[str]:
+        await load()
         client = shared_client(self.endpoint)
         clock = Clock(Deadlines(first_token_seconds=LIST_SECONDS, total_seconds=LIST_SECONDS))
         opening = client.openai.models.with_streaming_response.list(
@@ -140,6 +143,8 @@ class OpenAIChatProvider(Provider):
 
 async def opened(stack: AsyncExitStack, opening: Opening, clock: Clock) -> httpx2.Response:
     """Send the request; raises Refused for any status but 200, ProviderError for everything else that goes wrong."""
+    import openai  # noqa: PLC0415 - see `clients`: it is loaded by now
+
     try:
         response = await clock.waiting(stack.enter_async_context(opening))
     except openai.APITimeoutError:
