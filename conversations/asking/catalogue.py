@@ -13,7 +13,7 @@ from django.db.models import Max
 
 from conversations.asking.context import deadlines
 from conversations.models import ChatModel
-from conversations.providers import close_clients, open_provider
+from conversations.providers import close_clients, load, open_provider
 from conversations.providers.base import Endpoint, ProviderError
 
 logger = logging.getLogger(__name__)
@@ -78,6 +78,7 @@ def services() -> list[Service]:
 async def listed(service: Service) -> list[str]:
     """Return the names of the models that a service lists; none when it cannot be reached."""
     endpoint = Endpoint(base_url=service.base_url, api_key=service.api_key, model_name="")
+    await load()  # not in the time that the service has
     try:
         async with asyncio.timeout(LISTING_SECONDS):
             names = await open_provider(endpoint, deadlines()).list_models()

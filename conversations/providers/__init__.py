@@ -16,7 +16,7 @@ from conversations.providers.base import (
     TextDelta,
     Usage,
 )
-from conversations.providers.clients import close_clients
+from conversations.providers.clients import close_clients, load
 from conversations.providers.demo import DemoProvider
 from conversations.providers.openai_chat import OpenAIChatProvider
 
@@ -34,6 +34,7 @@ __all__ = [
     "TextDelta",
     "Usage",
     "close_clients",
+    "load",
     "open_provider",
 ]
 

@@ -12,6 +12,7 @@ same again (the machine's timing is its own).
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import re
@@ -80,8 +81,11 @@ def ending(playground: Playground, tab: Tab, words: int, can_go_on: bool) -> Cou
     return Counter({status: 1, "takeovers": takeovers, "words": len(shown.split()), "reconnects": tab.connections - 1})
 
 
-def play(mode: str, rounds: int, seed: int) -> Counter[str]:
-    """Play rounds with seeds from `seed` on; return what happened in all. Raises AssertionError for all that failed."""
+def play(mode: str, rounds: int, seed: int, most_seconds: float = math.inf) -> Counter[str]:
+    """Play rounds with seeds from `seed` on; return what happened in all. Raises AssertionError for all that failed.
+
+    No round begins when `most_seconds` are over.
+    """
     kind, count, lanes = MODES[mode]
     happened, failures, started = Counter[str](), [], time.monotonic()
     directory = Path(tempfile.mkdtemp(prefix="stillwater-chaos-"))
@@ -96,6 +100,8 @@ def play(mode: str, rounds: int, seed: int) -> Counter[str]:
 
         def lane(number: int) -> None:
             for each in range(seed + number, seed + rounds, count * lanes):
+                if time.monotonic() - started > most_seconds:
+                    return
                 try:
                     happened.update(play_round(playgrounds[number % count], each))
                 except AssertionError as error:
