@@ -89,7 +89,7 @@ def test_a_page_does_not_refresh_while_it_sends_but_afterwards(page):
     order.clear()
     with page.expect_request(re.compile("/fresh/")):
         enter(page, f"Slow {SHORT}")
-    assert order == ["sent", "fresh"]
+    assert order[:2] == ["sent", "fresh"]
     wait_until_done(page)
     expect_each_message_once(page)
     expect(answers(page)).to_have_count(2)
