@@ -141,7 +141,7 @@ def _plain_static_files(settings) -> None:
 
 
 # Real browsers, processes and sockets have deadlines, which a machine that does other work can miss. Such a test is
-# tried twice more; the summary names each that needed it. What only computes either holds or does not.
+# tried three times more; the summary names each that needed it. What only computes either holds or does not.
 TRIED_ONCE = ("tests/rendering/", "tests/test_templates", "tests/test_languages", "tests/cluster/test_postgresql")
 
 
