@@ -158,7 +158,7 @@ class DashboardAdmin(ReadOnlyAdmin):
             return super().changelist_view(request, extra_context)  # which refuses
         context = {
             **self.admin_site.each_context(request),
-            **_content(request.GET.get("period", ""), request.GET.get("model", "").replace("\0", "")[:200]),
+            **_content(request.GET.get("period", ""), request.GET.get("model", "")[:200]),
             "title": gettext("Dashboard"),
             "opts": self.opts,
             "media": self.media,

@@ -11,6 +11,8 @@ from django.db import models
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+names_a_key = RegexValidator(r"^[A-Z][A-Z0-9_]*_API_KEY$", _("The name of the variable must end in _API_KEY."))
+
 
 class ChatModel(models.Model):
     """A model that can answer: where it is served and what it can do. The environment only seeds these rows."""
@@ -35,7 +37,7 @@ class ChatModel(models.Model):
         max_length=100,
         blank=True,
         help_text=_("Name of the environment variable that holds the key, ending in _API_KEY. Keys are never stored."),
-        validators=[RegexValidator(r"^[A-Z][A-Z0-9_]*_API_KEY$", _("The name of the variable must end in _API_KEY."))],
+        validators=[names_a_key],
     )
     prefill = models.CharField(_("prefill"), max_length=30, choices=Prefill.choices, blank=True, default=Prefill.NONE)
     sees_images = models.BooleanField(_("sees images"), default=False)

@@ -11,7 +11,7 @@ from django.db import models
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from conversations.models.chat_models import ChatModel
+from conversations.models.chat_models import ChatModel, names_a_key
 
 
 class FilterRule(models.Model):
@@ -95,7 +95,7 @@ class FilterRule(models.Model):
         max_length=100,
         blank=True,
         help_text=_("Name of the environment variable that holds the key, ending in _API_KEY. Keys are never stored."),
-        validators=[RegexValidator(r"^[A-Z][A-Z0-9_]*_API_KEY$", _("The name of the variable must end in _API_KEY."))],
+        validators=[names_a_key],
     )
     categories = models.CharField(
         _("categories"),

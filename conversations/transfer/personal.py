@@ -12,10 +12,10 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
 from django.contrib.admin.models import LogEntry
-from django.contrib.sessions.models import Session
 from django.utils.translation import gettext
 
 from chatapp.accounts.models import User
+from chatapp.accounts.sessions import sessions_of
 from conversations.models import ActiveUser, Attachment, AuditEntry, Delivery, Feedback, Job, QueuedMessage, Share
 from conversations.review import openings
 from conversations.transfer.archives import add_documents, add_file
@@ -176,10 +176,9 @@ def _job(row: Job) -> Row:
 
 def _sessions(user: User) -> Iterator[Row]:
     """What sessions hold of the user's own; not what signs them in."""
-    for session in Session.objects.order_by("expire_date").iterator(chunk_size=500):
+    for session in sessions_of(user):
         kept = session.get_decoded()
-        if kept.get("_auth_user_id") == str(user.pk):
-            yield {"expires_at": moment(session.expire_date), "next_conversation": kept.get(_BEGINNING)}
+        yield {"expires_at": moment(session.expire_date), "next_conversation": kept.get(_BEGINNING)}
 
 
 def _share(row: Share) -> Row:
